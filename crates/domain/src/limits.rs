@@ -1,0 +1,60 @@
+//! Every limit a plan sets, with its name and default: one table.
+
+/// One limit: what it bounds, what it is called in errors, and how much is allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Stable name, said in errors and by `micro account usage` (`upload.bytes`).
+    pub name: &'static str,
+    /// The most that is allowed, in the unit the name ends with.
+    pub max: u64,
+}
+
+/// The limits of one namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one source upload, unpacked.
+    pub upload_bytes: Limit,
+    /// Files and folders of one source upload.
+    pub upload_entries: Limit,
+    /// Services that may run at once.
+    pub services: Limit,
+    /// Accounts of people and services.
+    pub accounts: Limit,
+    /// Bytes of one request body at a door.
+    pub body_bytes: Limit,
+    /// Requests a second at the doors, averaged over ten.
+    pub requests_per_second: Limit,
+    /// Requests in flight at once.
+    pub requests_in_flight: Limit,
+    /// Open connections to one service's door.
+    pub connections: Limit,
+    /// Bytes of memory of one instance.
+    pub memory_bytes: Limit,
+    /// Processes and threads of one instance.
+    pub tasks: Limit,
+    /// Seconds a build may take.
+    pub build_seconds: Limit,
+    /// Bytes of log kept for one service.
+    pub log_bytes: Limit,
+    /// Bytes of one stored value.
+    pub value_bytes: Limit,
+}
+
+impl Limits {
+    /// What $35 a month buys.
+    pub const DEVELOPER: Self = Self {
+        upload_bytes: Limit { name: "upload.bytes", max: 64 << 20 },
+        upload_entries: Limit { name: "upload.entries", max: 20_000 },
+        services: Limit { name: "services", max: 20 },
+        accounts: Limit { name: "accounts", max: 1_000 },
+        body_bytes: Limit { name: "body.bytes", max: 16 << 20 },
+        requests_per_second: Limit { name: "requests.per_second", max: 2_000 },
+        requests_in_flight: Limit { name: "requests.in_flight", max: 1_000 },
+        connections: Limit { name: "connections", max: 1_000 },
+        memory_bytes: Limit { name: "memory.bytes", max: 512 << 20 },
+        tasks: Limit { name: "tasks", max: 256 },
+        build_seconds: Limit { name: "build.seconds", max: 600 },
+        log_bytes: Limit { name: "log.bytes", max: 32 << 20 },
+        value_bytes: Limit { name: "value.bytes", max: 1 << 20 },
+    };
+}

@@ -1,0 +1,3 @@
+//! gRPC as Micro speaks it, on generated service traits: framing, codecs, errors, clients and servers.
+
+pub mod mesh;

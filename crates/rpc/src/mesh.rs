@@ -1,0 +1,64 @@
+//! How doors and running instances find each other: the ports between gateway, registry and runtime, none of
+//! which knows the others.
+
+use std::{io, net::TcpListener, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use micro_domain::{InstanceId, NamespaceId};
+use micro_tenancy::Principal;
+use tokio::net::TcpStream;
+
+/// One place where a service answers.
+#[derive(Clone)]
+pub struct Node {
+    /// As registered (`greeter-<uuid>`).
+    pub id: String,
+    /// The running instance it is; none on a local server, where services may be started by hand.
+    pub instance: Option<InstanceId>,
+    /// The way there.
+    pub connect: Arc<dyn Connect>,
+}
+
+/// A way to an instance.
+#[async_trait]
+pub trait Connect: Send + Sync + 'static {
+    /// A fresh connection, or why there is none. Answers at once where the instance is gone.
+    async fn connect(&self) -> io::Result<TcpStream>;
+}
+
+/// Where a namespace's services answer. Read on every request: implementations keep a snapshot.
+pub trait Routes: Send + Sync + 'static {
+    /// The nodes that take requests now; empty where the service is unknown in that namespace.
+    fn nodes(&self, namespace: NamespaceId, service: &str) -> Arc<[Node]>;
+}
+
+/// What the runtime knows of the instances it started.
+pub trait Instances: Send + Sync + 'static {
+    /// The way to `port` of a running instance of this namespace, if it takes requests: an instance that is
+    /// starting or draining does not.
+    fn connector(&self, namespace: NamespaceId, instance: InstanceId, port: u16) -> Option<Arc<dyn Connect>>;
+}
+
+/// Opens an instance's own door to the core (:8443 inside its sandbox). Whoever comes through is the principal.
+pub trait Ingress: Send + Sync + 'static {
+    /// Serves `listener` until the guard is dropped.
+    fn open(&self, listener: TcpListener, principal: Principal) -> io::Result<DoorGuard>;
+}
+
+/// Closes a door when dropped; requests in flight are finished.
+pub struct DoorGuard(#[expect(dead_code, reason = "held for its drop")] Box<dyn Send + Sync>);
+
+impl DoorGuard {
+    /// Anything that closes the door when dropped.
+    pub fn new(guard: impl Send + Sync + 'static) -> Self {
+        Self(Box::new(guard))
+    }
+}
+
+/// What the gateway knows of requests on their way.
+#[async_trait]
+pub trait Traffic: Send + Sync + 'static {
+    /// Returns once no request to the instance is in flight and its idle connections are closed, or `within`
+    /// has passed; whether it drained. Call it after the routes have left the instance out.
+    async fn drained(&self, instance: InstanceId, within: Duration) -> bool;
+}

@@ -1,0 +1,27 @@
+//! Blobs: big values by key, streamed, over `object_store`. Every path starts with the namespace's id.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use micro_tenancy::Tenant;
+
+use crate::StoreError;
+
+/// A blob's bytes as they arrive.
+pub type ByteStream<'a> = BoxStream<'a, Result<Bytes, StoreError>>;
+
+/// Big values.
+#[async_trait]
+pub trait Blobs: Send + Sync + 'static {
+    /// Stores a blob whole or not at all; refuses more than `max` bytes. How many bytes it has.
+    async fn put(&self, tenant: &Tenant, key: &str, body: ByteStream<'_>, max: u64) -> Result<u64, StoreError>;
+
+    /// A blob's size and bytes, if it exists.
+    async fn get(&self, tenant: &Tenant, key: &str) -> Result<Option<(u64, ByteStream<'static>)>, StoreError>;
+
+    /// Removes a blob; whether there was one.
+    async fn delete(&self, tenant: &Tenant, key: &str) -> Result<bool, StoreError>;
+
+    /// Keys that start with `prefix`, in order.
+    async fn list(&self, tenant: &Tenant, prefix: &str) -> Result<Vec<String>, StoreError>;
+}

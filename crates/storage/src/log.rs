@@ -1,0 +1,67 @@
+//! Log: append-only topics with dense offsets from 0 per (namespace, topic).
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use micro_tenancy::Tenant;
+use time::OffsetDateTime;
+
+use crate::StoreError;
+
+/// One entry as it is read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Dense, from 0.
+    pub offset: u64,
+    /// When it was appended.
+    pub at: OffsetDateTime,
+    /// Its bytes.
+    pub payload: Bytes,
+}
+
+/// Entries for one topic, appended together.
+#[derive(Clone, Debug)]
+pub struct Append<'t> {
+    /// Whose topic.
+    pub tenant: &'t Tenant,
+    /// Which; no NUL.
+    pub topic: String,
+    /// In order; at least one.
+    pub payloads: Vec<Bytes>,
+}
+
+/// The offsets that a batch took: `first..first + count`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Offset of the batch's first entry.
+    pub first: u64,
+    /// How many there are.
+    pub count: u64,
+}
+
+/// What a topic holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Extent {
+    /// Offset of the oldest entry kept.
+    pub start: u64,
+    /// Offset that the next entry will take.
+    pub next: u64,
+}
+
+/// Append-only topics. Each append is durable when it returns.
+#[async_trait]
+pub trait Log: Send + Sync + 'static {
+    /// Appends every batch, each to its own topic; one result per batch, in order.
+    async fn append(&self, batches: Vec<Append<'_>>, now: OffsetDateTime) -> Vec<Result<Appended, StoreError>>;
+
+    /// Entries from `from` on (or from the oldest one kept, if that is later), at most `limit`.
+    async fn read(&self, tenant: &Tenant, topic: &str, from: u64, limit: usize) -> Result<Vec<Entry>, StoreError>;
+
+    /// What the topic holds; the default where nothing was ever appended.
+    async fn extent(&self, tenant: &Tenant, topic: &str) -> Result<Extent, StoreError>;
+
+    /// The offset of the first entry appended at or after `at`.
+    async fn offset_at(&self, tenant: &Tenant, topic: &str, at: OffsetDateTime) -> Result<u64, StoreError>;
+
+    /// Forgets whole chunks that end before `before`; offsets are never used again.
+    async fn trim(&self, tenant: &Tenant, topic: &str, before: u64) -> Result<(), StoreError>;
+}

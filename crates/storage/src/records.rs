@@ -1,0 +1,211 @@
+//! Records: namespaced key-value with database and table, versions for compare-and-set, expiry, ordered scans
+//! with cursors, and batches that are atomic within their namespace.
+
+use std::ops::Bound;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use micro_tenancy::Tenant;
+use time::OffsetDateTime;
+
+use crate::StoreError;
+
+/// Where a record lies inside its namespace. No part may contain NUL.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// Micro's database: by default the namespace's name.
+    pub database: String,
+    /// Micro's table: by default the service's name.
+    pub table: String,
+    /// The key itself: bytewise order.
+    pub key: String,
+}
+
+impl Key {
+    /// A key of a core service, in a database that no tenant's request can name.
+    pub fn core(table: &str, key: impl Into<String>) -> Self {
+        Self { database: "\u{1}core".into(), table: table.into(), key: key.into() }
+    }
+}
+
+/// A stored value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its key within database and table.
+    pub key: String,
+    /// Its bytes.
+    pub value: Bytes,
+    /// Grows with each write of this key; never zero.
+    pub version: u64,
+    /// When it stops existing, if ever.
+    pub expires_at: Option<OffsetDateTime>,
+}
+
+/// What must be true of a key for a write to happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// Anything.
+    Any,
+    /// No live record.
+    Absent,
+    /// A live record of this version.
+    Version(u64),
+}
+
+/// One write of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    /// Which record.
+    pub key: Key,
+    /// `None` deletes.
+    pub value: Option<Bytes>,
+    /// When the new record stops existing, if ever.
+    pub expires_at: Option<OffsetDateTime>,
+    /// The condition.
+    pub expect: Expect,
+}
+
+impl Write {
+    /// Stores `value`, whatever is there.
+    pub fn put(key: Key, value: impl Into<Bytes>) -> Self {
+        Self { key, value: Some(value.into()), expires_at: None, expect: Expect::Any }
+    }
+
+    /// Removes the record, if there is one.
+    pub fn delete(key: Key) -> Self {
+        Self { key, value: None, expires_at: None, expect: Expect::Any }
+    }
+
+    /// The same write, under a condition.
+    #[must_use]
+    pub fn expecting(mut self, expect: Expect) -> Self {
+        self.expect = expect;
+        self
+    }
+
+    /// The same write, of a record that stops existing.
+    #[must_use]
+    pub fn until(mut self, expires_at: OffsetDateTime) -> Self {
+        self.expires_at = Some(expires_at);
+        self
+    }
+}
+
+/// What a batch did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// All of it, durably: the new version per write (0 for a delete).
+    Done(Vec<u64>),
+    /// None of it: the condition of the write at this index did not hold.
+    Lost(usize),
+}
+
+/// A range of one table, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scan {
+    /// Micro's database.
+    pub database: String,
+    /// Micro's table.
+    pub table: String,
+    /// First key.
+    pub from: Bound<String>,
+    /// Last key.
+    pub to: Bound<String>,
+    /// From last to first.
+    pub descending: bool,
+    /// At most so many live records: 1 to [`Scan::MAX`].
+    pub limit: usize,
+}
+
+impl Scan {
+    /// The most records one scan returns; go on with [`Scan::after`].
+    pub const MAX: usize = 1_000;
+
+    /// Every key that starts with `prefix`, as a range.
+    pub fn prefix(database: impl Into<String>, table: impl Into<String>, prefix: &str) -> Self {
+        let to = match end_of_prefix(prefix) {
+            Some(end) => Bound::Excluded(end),
+            None => Bound::Unbounded,
+        };
+        Self {
+            database: database.into(),
+            table: table.into(),
+            from: Bound::Included(prefix.to_owned()),
+            to,
+            descending: false,
+            limit: Self::MAX,
+        }
+    }
+
+    /// [`Scan::prefix`] over a core service's table.
+    pub fn core(table: &str, prefix: &str) -> Self {
+        Self::prefix(Key::core(table, "").database, table, prefix)
+    }
+
+    /// The same scan, going on behind the last key of the page before.
+    #[must_use]
+    pub fn after(mut self, last: &str) -> Self {
+        if self.descending {
+            self.to = Bound::Excluded(last.to_owned());
+        } else {
+            self.from = Bound::Excluded(last.to_owned());
+        }
+        self
+    }
+
+    /// The same scan with a limit.
+    #[must_use]
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = limit.clamp(1, Self::MAX);
+        self
+    }
+}
+
+/// The smallest string that sorts behind every string starting with `prefix`, if there is one.
+fn end_of_prefix(prefix: &str) -> Option<String> {
+    let mut chars: Vec<char> = prefix.chars().collect();
+    while let Some(last) = chars.pop() {
+        let next = match last {
+            '\u{d7ff}' => Some('\u{e000}'),
+            c => char::from_u32(c as u32 + 1),
+        };
+        if let Some(next) = next {
+            chars.push(next);
+            return Some(chars.into_iter().collect());
+        }
+    }
+    None
+}
+
+/// Namespaced key-value storage. Each call is durable when it returns; `now` decides what has expired.
+#[async_trait]
+pub trait Records: Send + Sync + 'static {
+    /// The live records of these keys, in the order asked.
+    async fn get(&self, tenant: &Tenant, keys: &[Key], now: OffsetDateTime) -> Result<Vec<Option<Record>>, StoreError>;
+
+    /// Does all of the batch or nothing. The same key twice in a batch is [`StoreError::Invalid`].
+    async fn write(&self, tenant: &Tenant, batch: Vec<Write>, now: OffsetDateTime) -> Result<Written, StoreError>;
+
+    /// The live records of a range, in order.
+    async fn scan(&self, tenant: &Tenant, scan: Scan, now: OffsetDateTime) -> Result<Vec<Record>, StoreError>;
+
+    /// The tables of this namespace that hold records, as (database, table), in order; core's are left out.
+    async fn tables(&self, tenant: &Tenant) -> Result<Vec<(String, String)>, StoreError>;
+
+    /// Removes what expired before `now`, of all namespaces, at most `limit` records; how many it removed.
+    async fn sweep(&self, now: OffsetDateTime, limit: usize) -> Result<usize, StoreError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_a_range() {
+        assert_eq!(end_of_prefix("a"), Some("b".into()));
+        assert_eq!(end_of_prefix("a\u{10ffff}"), Some("b".into()));
+        assert_eq!(end_of_prefix("\u{d7ff}"), Some("\u{e000}".into()));
+        assert_eq!(end_of_prefix(""), None);
+        assert_eq!(end_of_prefix("\u{10ffff}"), None);
+    }
+}
