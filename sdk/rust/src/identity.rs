@@ -1,0 +1,82 @@
+//! This service's own account: the credential the runtime gave it, and the short token made from it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::Mutex;
+
+use crate::{Client, Error};
+
+/// A token is renewed when less than this is left of it.
+const RENEW_BEFORE: Duration = Duration::from_secs(60);
+
+pub(crate) struct Identity {
+    id: String,
+    secret: String,
+    namespace: String,
+    token: Mutex<Option<Token>>,
+}
+
+#[derive(Clone, Deserialize)]
+struct Token {
+    access_token: String,
+    /// Unix seconds; 64-bit numbers are strings in protobuf's JSON.
+    #[serde(deserialize_with = "number_or_text")]
+    expiry: u64,
+}
+
+#[derive(Deserialize)]
+struct TokenResponse {
+    token: Token,
+}
+
+impl Identity {
+    pub(crate) fn new(id: String, secret: String, namespace: String) -> Self {
+        Self {
+            id,
+            secret,
+            namespace,
+            token: Mutex::new(None),
+        }
+    }
+
+    /// A token that is good for a while yet; none where the runtime gave no credential (its door says who we are).
+    pub(crate) async fn token(&self, client: &Client) -> Result<Option<String>, Error> {
+        if self.id.is_empty() || self.secret.is_empty() {
+            return Ok(None);
+        }
+        let mut held = self.token.lock().await;
+        if let Some(token) = held.as_ref().filter(|t| t.expiry > unix_now() + RENEW_BEFORE.as_secs()) {
+            return Ok(Some(token.access_token.clone()));
+        }
+        let request = json!({
+            "id": self.id,
+            "secret": self.secret,
+            "token_expiry": "600",
+            "options": { "namespace": self.namespace },
+        });
+        let fresh: TokenResponse = client
+            .send("auth", "Auth.Token", &request, None, std::iter::empty())
+            .await?;
+        *held = Some(fresh.token.clone());
+        Ok(Some(fresh.token.access_token))
+    }
+}
+
+fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
+}
+
+fn number_or_text<'de, D: serde::Deserializer<'de>>(de: D) -> Result<u64, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Number(u64),
+        Text(String),
+    }
+    match Either::deserialize(de)? {
+        Either::Number(n) => Ok(n),
+        Either::Text(t) => t.parse().map_err(serde::de::Error::custom),
+    }
+}
