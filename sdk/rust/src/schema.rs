@@ -296,7 +296,6 @@ mod tests {
     #[test]
     fn a_type_that_refuses_emptiness_keeps_what_was_seen() {
         #[derive(Deserialize)]
-        #[expect(dead_code, reason = "only its shape matters")]
         enum Colour {
             Red,
         }
@@ -313,6 +312,7 @@ mod tests {
     #[test]
     fn a_recursive_type_ends() {
         #[derive(Deserialize)]
+        #[expect(dead_code, reason = "only its shape matters")]
         struct Tree {
             next: Option<Box<Tree>>,
         }
