@@ -10,6 +10,27 @@ use crate::StoreError;
 /// A blob's bytes as they arrive.
 pub type ByteStream<'a> = BoxStream<'a, Result<Bytes, StoreError>>;
 
+/// Refuses keys that are not plain relative paths.
+pub(crate) fn check_blob_key(key: &str) -> Result<(), StoreError> {
+    let plain = |part: &str| {
+        !part.is_empty()
+            && part != "."
+            && part != ".."
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:@+=".contains(c))
+    };
+    if key.len() <= 512 && key.split('/').all(plain) {
+        Ok(())
+    } else {
+        Err(StoreError::Invalid(
+            "a blob's key is a relative path of letters, digits and -_.:@+=, at most 512 bytes".into(),
+        ))
+    }
+}
+
+pub(crate) fn too_big(max: u64) -> StoreError {
+    StoreError::Invalid(format!("more than {max} bytes"))
+}
+
 /// Big values.
 #[async_trait]
 pub trait Blobs: Send + Sync + 'static {

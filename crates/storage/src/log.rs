@@ -29,6 +29,27 @@ pub struct Append<'t> {
     pub payloads: Vec<Bytes>,
 }
 
+impl Append<'_> {
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        check_topic(&self.topic)?;
+        if self.payloads.is_empty() {
+            return Err(StoreError::Invalid("there is nothing to append".into()));
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a topic's name with NUL, and one too long for an index.
+pub(crate) fn check_topic(topic: &str) -> Result<(), StoreError> {
+    const MAX: usize = 1_000;
+    if topic.contains('\0') || topic.len() > MAX {
+        return Err(StoreError::Invalid(format!(
+            "a topic's name has at most {MAX} bytes and no NUL"
+        )));
+    }
+    Ok(())
+}
+
 /// The offsets that a batch took: `first..first + count`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appended {
@@ -59,7 +80,8 @@ pub trait Log: Send + Sync + 'static {
     /// What the topic holds; the default where nothing was ever appended.
     async fn extent(&self, tenant: &Tenant, topic: &str) -> Result<Extent, StoreError>;
 
-    /// The offset of the first entry appended at or after `at`.
+    /// The offset of the first entry appended at or after `at`; the next offset where there is none. Within a
+    /// topic time never runs backwards: an entry is at least as late as the one before it.
     async fn offset_at(&self, tenant: &Tenant, topic: &str, at: OffsetDateTime) -> Result<u64, StoreError>;
 
     /// Forgets whole chunks that end before `before`; offsets are never used again.

@@ -1,7 +1,7 @@
 //! Records: namespaced key-value with database and table, versions for compare-and-set, expiry, ordered scans
 //! with cursors, and batches that are atomic within their namespace.
 
-use std::ops::Bound;
+use std::{collections::HashSet, ops::Bound};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -24,8 +24,86 @@ pub struct Key {
 impl Key {
     /// A key of a core service, in a database that no tenant's request can name.
     pub fn core(table: &str, key: impl Into<String>) -> Self {
-        Self { database: "\u{1}core".into(), table: table.into(), key: key.into() }
+        Self {
+            database: CORE.into(),
+            table: table.into(),
+            key: key.into(),
+        }
     }
+
+    /// A key of a tenant's own, as its request names it. Control characters in the database's or the table's
+    /// name are refused, so that no request reaches core's records; in the key itself only NUL is.
+    ///
+    /// ```
+    /// use micro_storage::records::Key;
+    /// assert!(Key::tenant("ada-ns", "greeter", "visits/7").is_ok());
+    /// assert!(Key::tenant("\u{1}core", "auth/accounts", "ada").is_err());
+    /// ```
+    pub fn tenant(
+        database: impl Into<String>,
+        table: impl Into<String>,
+        key: impl Into<String>,
+    ) -> Result<Self, StoreError> {
+        let key = Self {
+            database: database.into(),
+            table: table.into(),
+            key: key.into(),
+        };
+        check_table(&key.database, &key.table)?;
+        key.check()?;
+        Ok(key)
+    }
+
+    /// Whether this is a core service's.
+    pub fn is_core(&self) -> bool {
+        self.database == CORE
+    }
+
+    /// Refuses NUL, and what is too long for an index.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        let parts = [&self.database, &self.table, &self.key];
+        if parts.iter().any(|part| part.contains('\0')) {
+            return Err(StoreError::Invalid("a key must not contain NUL".into()));
+        }
+        if parts.iter().map(|part| part.len()).sum::<usize>() > MAX_KEY {
+            return Err(StoreError::Invalid(format!(
+                "a key has at most {MAX_KEY} bytes, with database and table"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// The database of the core services' own records.
+const CORE: &str = "\u{1}core";
+
+/// Database, table and key together: what fits into one entry of a PostgreSQL index.
+const MAX_KEY: usize = 2_000;
+
+fn check_table(database: &str, table: &str) -> Result<(), StoreError> {
+    if [database, table].iter().any(|name| name.chars().any(char::is_control)) {
+        return Err(StoreError::Invalid(
+            "a database's or table's name must not contain control characters".into(),
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses a read of unacceptable keys.
+pub(crate) fn check_keys(keys: &[Key]) -> Result<(), StoreError> {
+    keys.iter().try_for_each(Key::check)
+}
+
+/// Refuses a batch with unacceptable keys, or one that writes a key twice.
+pub(crate) fn check_batch(batch: &[Write]) -> Result<(), StoreError> {
+    let mut seen = HashSet::with_capacity(batch.len());
+    for write in batch {
+        write.key.check()?;
+        if !seen.insert(&write.key) {
+            return Err(StoreError::Invalid("a batch must not write the same key twice".into()));
+        }
+    }
+    Ok(())
 }
 
 /// A stored value.
@@ -68,12 +146,22 @@ pub struct Write {
 impl Write {
     /// Stores `value`, whatever is there.
     pub fn put(key: Key, value: impl Into<Bytes>) -> Self {
-        Self { key, value: Some(value.into()), expires_at: None, expect: Expect::Any }
+        Self {
+            key,
+            value: Some(value.into()),
+            expires_at: None,
+            expect: Expect::Any,
+        }
     }
 
     /// Removes the record, if there is one.
     pub fn delete(key: Key) -> Self {
-        Self { key, value: None, expires_at: None, expect: Expect::Any }
+        Self {
+            key,
+            value: None,
+            expires_at: None,
+            expect: Expect::Any,
+        }
     }
 
     /// The same write, under a condition.
@@ -137,6 +225,14 @@ impl Scan {
         }
     }
 
+    /// [`Scan::prefix`] over a tenant's own table, named by its request: see [`Key::tenant`].
+    pub fn tenant(database: impl Into<String>, table: impl Into<String>, prefix: &str) -> Result<Self, StoreError> {
+        let scan = Self::prefix(database, table, prefix);
+        check_table(&scan.database, &scan.table)?;
+        scan.check()?;
+        Ok(scan)
+    }
+
     /// [`Scan::prefix`] over a core service's table.
     pub fn core(table: &str, prefix: &str) -> Self {
         Self::prefix(Key::core(table, "").database, table, prefix)
@@ -153,11 +249,43 @@ impl Scan {
         self
     }
 
+    /// The same scan from last to first.
+    #[must_use]
+    pub fn descending(mut self) -> Self {
+        self.descending = true;
+        self
+    }
+
     /// The same scan with a limit.
     #[must_use]
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit.clamp(1, Self::MAX);
         self
+    }
+
+    /// Refuses what [`Key::check`] refuses, and a limit out of bounds.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        if !(1..=Self::MAX).contains(&self.limit) {
+            return Err(StoreError::Invalid(format!("a scan's limit is 1 to {}", Self::MAX)));
+        }
+        let key = |key: &str| Key {
+            database: self.database.clone(),
+            table: self.table.clone(),
+            key: key.into(),
+        };
+        [&self.from, &self.to].into_iter().try_for_each(|bound| match bound {
+            Bound::Included(end) | Bound::Excluded(end) => key(end).check(),
+            Bound::Unbounded => key("").check(),
+        })
+    }
+
+    /// Whether no key can lie in the range.
+    pub(crate) fn is_empty(&self) -> bool {
+        match (&self.from, &self.to) {
+            (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+            (Bound::Included(from), Bound::Included(to)) => from > to,
+            (Bound::Included(from) | Bound::Excluded(from), Bound::Included(to) | Bound::Excluded(to)) => from >= to,
+        }
     }
 }
 
