@@ -27,7 +27,10 @@ impl Authority {
 
     /// The platform itself, for one listed task, inside one namespace.
     pub fn system_in(&self, task: SystemTask, namespace: Namespace) -> Caller {
-        Caller::of(Who::System { task, namespace: Some(namespace) })
+        Caller::of(Who::System {
+            task,
+            namespace: Some(namespace),
+        })
     }
 
     /// The platform itself, for one listed task that belongs to no namespace.

@@ -91,8 +91,14 @@ pub type Metadata = BTreeMap<String, String>;
 pub(crate) enum Who {
     Anonymous,
     Account(Principal),
-    System { task: SystemTask, namespace: Option<Namespace> },
-    Operator { id: OperatorId, role: OperatorRole },
+    System {
+        task: SystemTask,
+        namespace: Option<Namespace>,
+    },
+    Operator {
+        id: OperatorId,
+        role: OperatorRole,
+    },
 }
 
 /// Who is asking, and what came with the question. Made by an `Authority`, except for
@@ -106,7 +112,11 @@ pub struct Caller {
 
 impl Caller {
     pub(crate) const fn of(who: Who) -> Self {
-        Self { who, bearer: None, metadata: Metadata::new() }
+        Self {
+            who,
+            bearer: None,
+            metadata: Metadata::new(),
+        }
     }
 
     /// Nobody in particular.
@@ -116,7 +126,11 @@ impl Caller {
 
     /// A client's own side of a remote call: the token and metadata to send. In this process it is nobody.
     pub fn outgoing(bearer: Option<SecretString>, metadata: Metadata) -> Self {
-        Self { who: Who::Anonymous, bearer, metadata }
+        Self {
+            who: Who::Anonymous,
+            bearer,
+            metadata,
+        }
     }
 
     /// The same caller with the metadata that came with the request.
@@ -153,7 +167,8 @@ impl Caller {
 
     /// The verified account, or Micro's 401.
     pub fn account(&self) -> Result<&Principal, Error> {
-        self.principal().ok_or_else(|| Error::new(Kind::Unauthenticated, "auth", "An account is required"))
+        self.principal()
+            .ok_or_else(|| Error::new(Kind::Unauthenticated, "auth", "An account is required"))
     }
 
     /// The platform's own task, if it is the platform that asks.
@@ -166,17 +181,24 @@ impl Caller {
 
     /// Refuses everyone but the platform itself: the guard of internal services.
     pub fn require_system(&self) -> Result<SystemTask, Error> {
-        self.system().ok_or_else(|| Error::new(Kind::Forbidden, "internal", "Access denied"))
+        self.system()
+            .ok_or_else(|| Error::new(Kind::Forbidden, "internal", "Access denied"))
     }
 
     /// The operator, if it holds at least `role`.
     pub fn require_operator(&self, role: OperatorRole) -> Result<OperatorId, Error> {
         match self.who {
             Who::Operator { id, role: held } if held >= role => Ok(id),
-            Who::Operator { .. } => {
-                Err(Error::new(Kind::Forbidden, "operators.role", format!("This needs the role {role:?}")))
-            }
-            _ => Err(Error::new(Kind::Unauthenticated, "operators.login", "Log in first: micro-admin login")),
+            Who::Operator { .. } => Err(Error::new(
+                Kind::Forbidden,
+                "operators.role",
+                format!("This needs the role {role:?}"),
+            )),
+            _ => Err(Error::new(
+                Kind::Unauthenticated,
+                "operators.login",
+                "Log in first: micro-admin login",
+            )),
         }
     }
 
@@ -198,9 +220,10 @@ impl Caller {
                         .map_err(|_| denied()),
                 }
             }
-            Who::System { task, namespace: Some(ns) } if named.is_empty() || named == ns.name.as_str() => {
-                Ok(Tenant::new(ns.clone(), Actor::System(*task)))
-            }
+            Who::System {
+                task,
+                namespace: Some(ns),
+            } if named.is_empty() || named == ns.name.as_str() => Ok(Tenant::new(ns.clone(), Actor::System(*task))),
             Who::System { .. } | Who::Operator { .. } => Err(denied()),
             Who::Anonymous => self.account().and(Err(denied())),
         }
@@ -249,21 +272,38 @@ mod tests {
         assert_eq!(ada.enter("ada-ns").expect("own").namespace().name.as_str(), "ada-ns");
         for other in ["micro", "bobs-ns", "*", "ada-ns/", "ADA-NS"] {
             let refused = ada.enter(other).expect_err("a stranger's");
-            assert_eq!((refused.kind(), refused.message()), (Kind::Forbidden, "Access denied to namespace"));
+            assert_eq!(
+                (refused.kind(), refused.message()),
+                (Kind::Forbidden, "Access denied to namespace")
+            );
         }
     }
 
     #[test]
     fn nobody_needs_an_account_first() {
         let refused = Caller::anonymous().enter("micro").expect_err("nobody");
-        assert_eq!((refused.kind(), refused.message()), (Kind::Unauthenticated, "An account is required"));
+        assert_eq!(
+            (refused.kind(), refused.message()),
+            (Kind::Unauthenticated, "An account is required")
+        );
         let forged = Caller::outgoing(Some("token".into()), Metadata::new());
-        assert_eq!(forged.enter("micro").expect_err("nobody here").kind(), Kind::Unauthenticated);
+        assert_eq!(
+            forged.enter("micro").expect_err("nobody here").kind(),
+            Kind::Unauthenticated
+        );
     }
 
     #[test]
     fn a_local_administrator_reaches_every_namespace() {
-        assert_eq!(ada(Reach::Local).enter("bobs-ns").expect("local").namespace().name.as_str(), "bobs-ns");
+        assert_eq!(
+            ada(Reach::Local)
+                .enter("bobs-ns")
+                .expect("local")
+                .namespace()
+                .name
+                .as_str(),
+            "bobs-ns"
+        );
         assert!(ada(Reach::Local).enter("*").is_err());
     }
 }
