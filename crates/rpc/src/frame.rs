@@ -61,6 +61,8 @@ where
                 None => self.done = true,
                 Some(Err(e)) => return Err(Status::plain(Code::UNAVAILABLE, format!("the connection was lost: {e}"))),
                 Some(Ok(frame)) => match frame.into_data() {
+                    // The usual case, one message a chunk, is not copied.
+                    Ok(data) if self.buffered.is_empty() => self.buffered = data.into(),
                     Ok(data) => self.buffered.extend_from_slice(&data),
                     Err(frame) => {
                         if let Some(status) = frame.trailers_ref().and_then(Status::read) {

@@ -50,6 +50,17 @@ impl From<Error> for Status {
     }
 }
 
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Error(e) => e.fmt(f),
+            Self::Plain { message, .. } => f.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for Status {}
+
 /// As Micro's clients read a status: text that is no error object becomes one of theirs.
 impl From<Status> for Error {
     fn from(status: Status) -> Self {
