@@ -5,7 +5,9 @@ use std::{io, net::TcpListener, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use micro_domain::{InstanceId, NamespaceId};
+use micro_error::Error;
 use micro_tenancy::Principal;
+use secrecy::SecretString;
 use tokio::net::TcpStream;
 
 /// One place where a service answers.
@@ -61,4 +63,42 @@ pub trait Traffic: Send + Sync + 'static {
     /// Returns once no request to the instance is in flight and its idle connections are closed, or `within`
     /// has passed; whether it drained. Call it after the routes have left the instance out.
     async fn drained(&self, instance: InstanceId, within: Duration) -> bool;
+}
+
+/// What the registry knows of the instances that the runtime started.
+#[async_trait]
+pub trait Registrations: Send + Sync + 'static {
+    /// The port inside that the instance registered, as soon as it has; none if it has not `within` that time.
+    async fn registered(&self, instance: InstanceId, within: Duration) -> Option<u16>;
+
+    /// Forgets all that the instance registered: it has ended.
+    fn forget(&self, instance: InstanceId);
+}
+
+/// The account of one instance, as its environment carries it (`MICRO_AUTH_ID`, `MICRO_AUTH_SECRET`).
+pub struct Credential {
+    /// The account's id.
+    pub id: String,
+    /// Its secret; worth nothing once the instance has ended.
+    pub secret: SecretString,
+}
+
+/// Where instances get their accounts: short-lived, bound to the instance, never stored as a password.
+#[async_trait]
+pub trait Credentials: Send + Sync + 'static {
+    /// The account that `principal`, whose `instance` is set, is to act as.
+    async fn issue(&self, principal: &Principal) -> Result<Credential, Error>;
+
+    /// Ends the account of an instance that has ended.
+    async fn revoke(&self, namespace: NamespaceId, instance: InstanceId) -> Result<(), Error>;
+}
+
+/// What the registry tells the runtime of the instances it started.
+#[async_trait]
+pub trait Registrations: Send + Sync + 'static {
+    /// Returns once the instance has a live registration, or `within` has passed; whether it has one.
+    async fn registered(&self, instance: InstanceId, within: Duration) -> bool;
+
+    /// Takes the registrations of an instance that has ended out of the routes.
+    fn forget(&self, instance: InstanceId);
 }
