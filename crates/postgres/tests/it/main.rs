@@ -1,0 +1,5 @@
+//! The launcher against a real PostgreSQL.
+
+mod launch;
+mod logins;
+mod places;
