@@ -92,13 +92,3 @@ pub trait Credentials: Send + Sync + 'static {
     /// Ends the account of an instance that has ended.
     async fn revoke(&self, namespace: NamespaceId, instance: InstanceId) -> Result<(), Error>;
 }
-
-/// What the registry tells the runtime of the instances it started.
-#[async_trait]
-pub trait Registrations: Send + Sync + 'static {
-    /// Returns once the instance has a live registration, or `within` has passed; whether it has one.
-    async fn registered(&self, instance: InstanceId, within: Duration) -> bool;
-
-    /// Takes the registrations of an instance that has ended out of the routes.
-    fn forget(&self, instance: InstanceId);
-}
