@@ -1,0 +1,4 @@
+//! One contract, kept by every limiter.
+
+mod contract;
+mod redis_server;
