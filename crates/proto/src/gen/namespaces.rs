@@ -305,6 +305,12 @@ pub trait Identities: ::core::marker::Send + ::core::marker::Sync + 'static {
         caller: &::micro_tenancy::Caller,
         request: RemoveIdentityRequest,
     ) -> ::core::result::Result<RemoveIdentityResponse, ::micro_error::Error>;
+    /// Every identity, a page at a time.
+    async fn list(
+        &self,
+        caller: &::micro_tenancy::Caller,
+        request: ListIdentitiesRequest,
+    ) -> ::core::result::Result<ListIdentitiesResponse, ::micro_error::Error>;
 }
 /// Answers the calls of [`Identities`].
 pub struct IdentitiesServer<T: ?Sized>(::std::sync::Arc<T>);
@@ -338,6 +344,11 @@ impl<T: Identities + ?Sized> ::micro_rpc::Service for IdentitiesServer<T> {
             "Remove" => {
                 let request = call.payload.first(codec).await?;
                 let reply = self.0.remove(&call.caller, request).await?;
+                Ok(::micro_rpc::Payload::one(codec, &reply))
+            }
+            "List" => {
+                let request = call.payload.first(codec).await?;
+                let reply = self.0.list(&call.caller, request).await?;
                 Ok(::micro_rpc::Payload::one(codec, &reply))
             }
             other => {
@@ -392,6 +403,19 @@ impl<C: ::micro_rpc::Channel> Identities for IdentitiesClient<C> {
                 &self.0,
                 caller,
                 &descriptor::IDENTITIES.methods[2],
+                &request,
+            )
+            .await
+    }
+    async fn list(
+        &self,
+        caller: &::micro_tenancy::Caller,
+        request: ListIdentitiesRequest,
+    ) -> ::core::result::Result<ListIdentitiesResponse, ::micro_error::Error> {
+        ::micro_rpc::client::unary(
+                &self.0,
+                caller,
+                &descriptor::IDENTITIES.methods[3],
                 &request,
             )
             .await
@@ -2699,6 +2723,14 @@ pub mod descriptor {
                 kind: ::micro_rpc::MethodKind::Unary,
                 request: &message::REMOVE_IDENTITY_REQUEST,
                 response: &message::REMOVE_IDENTITY_RESPONSE,
+            },
+            ::micro_rpc::MethodDescriptor {
+                name: "List",
+                path: "/namespaces.Identities/List",
+                id: "namespaces.Identities.List",
+                kind: ::micro_rpc::MethodKind::Unary,
+                request: &message::LIST_IDENTITIES_REQUEST,
+                response: &message::LIST_IDENTITIES_RESPONSE,
             },
         ],
     };
