@@ -15,7 +15,7 @@ pub use authority::Authority;
 pub use caller::{AccountKind, Caller, Metadata, OperatorRole, Principal, Reach};
 pub use revocations::{Revocation, Revocations};
 pub use tenant::{Actor, SystemTask, Tenant};
-pub use verify::{InstanceAlive, Verified, Verifier, Verify};
+pub use verify::{Verified, Verifier, Verify};
 
 #[cfg(test)]
 mod tests {

@@ -9,16 +9,19 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use micro_domain::{AccountId, NamespaceId, SessionId};
+use micro_domain::{AccountId, InstanceId, NamespaceId, SessionId};
 use time::{Duration, OffsetDateTime};
 
 use crate::tokens::Claims;
 
 /// Something whose tokens are void.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Revocation {
     /// One login.
     Session(SessionId),
+    /// One running copy of a service, which has ended.
+    Instance(InstanceId),
     /// Every token that an account got up to the moment of the revocation.
     Account(NamespaceId, AccountId),
 }
@@ -71,8 +74,12 @@ impl Revocations {
         let session = claims
             .sid
             .is_some_and(|sid| revoked.contains_key(&Revocation::Session(sid)));
+        let instance = claims
+            .ins
+            .is_some_and(|ins| revoked.contains_key(&Revocation::Instance(ins)));
         let account = Revocation::Account(claims.ns, claims.sub.clone());
         session
+            || instance
             || revoked
                 .get(&account)
                 .is_some_and(|at| claims.iat <= at.unix_timestamp())

@@ -1,4 +1,4 @@
-//! From a presented token to who it is: signature, time, revocation and liveness, with a cache in front.
+//! From a presented token to who it is: signature, time and revocation, with a cache in front.
 
 use std::sync::{
     Arc,
@@ -6,7 +6,6 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use micro_domain::{InstanceId, NamespaceId};
 use ring::digest;
 use time::OffsetDateTime;
 
@@ -23,12 +22,6 @@ pub trait Verify: Send + Sync + 'static {
     async fn verify(&self, token: &str, now: OffsetDateTime) -> Option<Principal>;
 }
 
-/// Knows which instances run: the tokens of one end with it.
-pub trait InstanceAlive: Send + Sync + 'static {
-    /// Whether the instance belongs to the namespace and has not ended.
-    fn alive(&self, namespace: NamespaceId, instance: InstanceId) -> bool;
-}
-
 /// A token that is good now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
@@ -43,7 +36,6 @@ pub struct Verified {
 pub struct Verifier {
     tokens: Arc<Tokens>,
     revocations: Arc<Revocations>,
-    instances: Arc<dyn InstanceAlive>,
     seen: Bounded<[u8; 32], Arc<Seen>>,
 }
 
@@ -58,11 +50,10 @@ impl Verifier {
     const CAPACITY: usize = 20_000;
 
     /// A verifier with an empty cache.
-    pub fn new(tokens: Arc<Tokens>, revocations: Arc<Revocations>, instances: Arc<dyn InstanceAlive>) -> Self {
+    pub fn new(tokens: Arc<Tokens>, revocations: Arc<Revocations>) -> Self {
         Self {
             tokens,
             revocations,
-            instances,
             seen: Bounded::new(Self::CAPACITY),
         }
     }
@@ -94,8 +85,7 @@ impl Verifier {
             }
             seen.epoch.store(epoch, Ordering::Relaxed);
         }
-        let alive = |instance| self.instances.alive(seen.claims.ns, instance);
-        seen.claims.ins.is_none_or(alive).then_some(seen)
+        Some(seen)
     }
 
     fn read(&self, token: &str, now: OffsetDateTime) -> Option<Seen> {
@@ -127,10 +117,10 @@ impl Verify for Verifier {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::HashSet, sync::Mutex, time::Instant};
+    use std::time::Instant;
 
     use micro_clock::{Clock, Ids, TestClock};
-    use micro_domain::SessionId;
+    use micro_domain::{InstanceId, SessionId};
     use secrecy::{ExposeSecret, SecretString};
     use time::Duration;
 
@@ -141,20 +131,10 @@ mod tests {
         tokens::{Exchange, KeyRing, SigningKey},
     };
 
-    #[derive(Default)]
-    struct Running(Mutex<HashSet<InstanceId>>);
-
-    impl InstanceAlive for Running {
-        fn alive(&self, _: NamespaceId, instance: InstanceId) -> bool {
-            self.0.lock().expect("not poisoned").contains(&instance)
-        }
-    }
-
     struct World {
         clock: TestClock,
         tokens: Arc<Tokens>,
         revocations: Arc<Revocations>,
-        running: Arc<Running>,
         verifier: Verifier,
     }
 
@@ -166,13 +146,12 @@ mod tests {
                 "main",
                 false,
             ));
-            let (revocations, running) = (Arc::<Revocations>::default(), Arc::<Running>::default());
-            let verifier = Verifier::new(tokens.clone(), revocations.clone(), running.clone());
+            let revocations = Arc::<Revocations>::default();
+            let verifier = Verifier::new(tokens.clone(), revocations.clone());
             Self {
                 clock: TestClock::default(),
                 tokens,
                 revocations,
-                running,
                 verifier,
             }
         }
@@ -237,10 +216,10 @@ mod tests {
             instance: Some(instance),
             ..ada()
         });
-        assert!(world.who(&token).await.is_none());
-        world.running.0.lock().expect("not poisoned").insert(instance);
         assert!(world.who(&token).await.is_some());
-        world.running.0.lock().expect("not poisoned").clear();
+        world
+            .revocations
+            .add([(Revocation::Instance(instance), world.clock.now())], world.clock.now());
         assert!(world.who(&token).await.is_none());
     }
 
