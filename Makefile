@@ -21,7 +21,7 @@ run: build
 
 ## Walks signup to a called service without a person, timing each step.
 demo: build
-	@cargo run --locked -q -p micro-e2e --bin demo -- --bin-dir $(BIN)
+	@cargo run --locked -q -p micro-e2e --bin demo
 
 ## Everything that decides whether a change is good, but the format and the lints, which are `make check`.
 test: setup-test

@@ -1,1 +1,8 @@
-//! e2e
+//! The whole system, driven as its users drive it: real binaries, real ports, real files.
+
+pub mod browser;
+pub mod home;
+pub mod mailbox;
+pub mod page;
+pub mod platform;
+pub mod walk;

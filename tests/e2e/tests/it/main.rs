@@ -1,0 +1,5 @@
+//! The whole system, end to end.
+
+mod browser;
+mod crash;
+mod walk;
