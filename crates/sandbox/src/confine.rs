@@ -1,0 +1,3 @@
+//! The locks on tenant code, one file each.
+
+pub(crate) mod cgroup;
