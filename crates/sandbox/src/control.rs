@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tokio::io::{Interest, unix::AsyncFd};
+use tokio::io::Interest;
 
 use crate::capabilities::Capabilities;
 pub(crate) use packet::{accept, bind, connect, listen, receive, send};
@@ -64,7 +64,7 @@ pub(crate) fn ask(dir: BorrowedFd<'_>, request: &Request) -> io::Result<(OwnedFd
 pub(crate) async fn ask_async(dir: BorrowedFd<'_>, request: &Request) -> io::Result<(Answer, Vec<OwnedFd>)> {
     let socket = connect(dir)?;
     send(socket.as_fd(), &encode(request)?, &[])?;
-    let socket = AsyncFd::register_with_interest(socket, Interest::READABLE)?;
+    let socket = crate::sys::wait_readable(socket)?;
     let answer = socket.async_io(Interest::READABLE, |socket| receive_message(socket.as_fd()));
     tokio::time::timeout(PATIENCE, answer)
         .await

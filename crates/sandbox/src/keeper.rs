@@ -3,13 +3,11 @@
 use std::{
     io,
     net::{TcpListener, TcpStream},
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, OwnedFd},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
-
-use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::{
     capabilities::Capabilities,
@@ -94,9 +92,10 @@ impl Keeper {
             if let Some(exit) = self.exit() {
                 return Ok(exit);
             }
-            let _ended = AsyncFd::register_with_interest(PidFd(&self.0), Interest::READABLE)?
+            sys::wait_readable(self.0.pidfd.try_clone()?)?
                 .readable()
-                .await?;
+                .await?
+                .retain_ready();
         }
     }
 
@@ -172,20 +171,5 @@ async fn connected(stream: TcpStream) -> Result<TcpStream, KeeperError> {
     match stream.take_error().map_err(KeeperError::Silent)? {
         Some(e) => Err(KeeperError::Refused(e)),
         None => stream.into_std().map_err(KeeperError::Silent),
-    }
-}
-
-/// The process descriptor, borrowed for one wait.
-struct PidFd<'a>(&'a Handle);
-
-impl AsRawFd for PidFd<'_> {
-    fn as_raw_fd(&self) -> i32 {
-        self.0.pidfd.as_raw_fd()
-    }
-}
-
-impl AsFd for PidFd<'_> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.pidfd.as_fd()
     }
 }

@@ -10,6 +10,8 @@ use std::{
     path::Path,
 };
 
+use tokio::io::{Interest, unix::AsyncFd};
+
 /// -1 becomes the thread's `errno`.
 pub(crate) fn check<T: TryInto<i64> + Copy>(result: T) -> io::Result<T> {
     if result.try_into().is_ok_and(|number| number == -1) {
@@ -83,6 +85,12 @@ pub(crate) fn readable(fd: RawFd) -> libc::pollfd {
         events: libc::POLLIN,
         revents: 0,
     }
+}
+
+/// Registers a descriptor with the current runtime, to wait until it can be read.
+pub(crate) fn wait_readable(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an owned descriptor is open, and stays the same one, until it is dropped with its registration.
+    Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?)
 }
 
 pub(crate) fn pidfd_open(pid: libc::pid_t) -> io::Result<OwnedFd> {

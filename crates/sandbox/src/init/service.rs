@@ -30,10 +30,7 @@ pub(super) fn start(order: &Order, confine: impl FnOnce(&Spec) -> Result<(), Fai
     // SAFETY: this process has one thread, so the child may do anything.
     let pid = check(unsafe { libc::fork() }).step("fork")?;
     if pid == 0 {
-        let failure = match become_program(order, [&to_stdout, &to_stderr], to_outcome.as_fd(), confine) {
-            Ok(()) => None,
-            Err(failure) => Some(failure),
-        };
+        let failure = become_program(order, [&to_stdout, &to_stderr], to_outcome.as_fd(), confine).err();
         // SAFETY: ends the child without running the keeper's destructors.
         unsafe { libc::_exit(tell(failure, to_outcome)) }
     }
