@@ -1,5 +1,7 @@
 //! What storage can fail with.
 
+use micro_error::{Error, Kind};
+
 /// Why storage did not do as asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -15,4 +17,64 @@ pub enum StoreError {
     /// A key, topic or value is not acceptable: what and why.
     #[error("{0}")]
     Invalid(String),
+    /// The database does not keep tenants apart: every reason.
+    #[error("the database is not safe to serve from: {}", .0.join("; "))]
+    Unsafe(Vec<String>),
+}
+
+impl StoreError {
+    /// A failure of the back end.
+    pub fn failed(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Failed(Box::new(source))
+    }
+}
+
+/// Serialization failure and deadlock: the transaction did nothing, and may be run again.
+fn is_lost_race(sqlstate: &str) -> bool {
+    matches!(sqlstate, "40001" | "40P01")
+}
+
+/// A statement that stores something that cannot be stored, such as text with NUL.
+fn is_bad_value(sqlstate: &str) -> bool {
+    matches!(sqlstate, "22021" | "22P05")
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        let code = error
+            .as_database_error()
+            .and_then(|e| e.code())
+            .unwrap_or_default()
+            .into_owned();
+        match code {
+            code if is_lost_race(&code) => Self::Contended(Some(Box::new(error))),
+            code if is_bad_value(&code) => Self::Invalid("text must not contain NUL".into()),
+            _ => Self::failed(error),
+        }
+    }
+}
+
+impl From<tokio_postgres::Error> for StoreError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        match error.code().map(|code| code.code().to_owned()) {
+            Some(code) if is_lost_race(&code) => Self::Contended(Some(Box::new(error))),
+            Some(code) if is_bad_value(&code) => Self::Invalid("text must not contain NUL".into()),
+            _ => Self::failed(error),
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Invalid(message) => Self::new(Kind::Invalid, "storage.invalid", message),
+            StoreError::Contended(_) => Self::new(
+                Kind::Unavailable,
+                "storage.contended",
+                "Too many changes at once. Please try again.",
+            )
+            .because(error),
+            _ => Self::internal(error),
+        }
+    }
 }
