@@ -1,1 +1,31 @@
-fn main() {}
+//! `micro`: the command line, and the server it can be.
+
+mod args;
+#[cfg(feature = "server")]
+mod boot;
+mod commands;
+mod ctx;
+mod envs;
+mod exit;
+mod home;
+mod json;
+mod login;
+mod out;
+mod prompt;
+mod remote;
+mod schema;
+mod source;
+mod span;
+mod table;
+mod upload;
+
+fn main() -> std::process::ExitCode {
+    // The keeper of a running instance is this binary under another first word.
+    #[cfg(feature = "server")]
+    if let Some(code) = micro_sandbox::entry(std::env::args_os()) {
+        return code;
+    }
+    let exit = commands::main(std::env::args_os().collect());
+    // Not by returning: a thread may still wait for a line of input that nobody will read.
+    std::process::exit(exit as i32)
+}

@@ -1,0 +1,96 @@
+//! The command line, as clap reads it. Each command's own flags stand in its file.
+
+use std::ffi::OsString;
+
+use clap::{Parser, Subcommand};
+
+use crate::{commands, out::Output};
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "micro",
+    about = "micro - Run services without running servers",
+    disable_version_flag = true,
+    subcommand_value_name = "COMMAND",
+    after_help = "Any other word is a service of yours: `micro greeter hello --name Ada` calls Greeter.Hello,\n\
+                  `micro greeter --help` shows what it offers.\n\n\
+                  To begin: micro signup, micro run FOLDER, micro status"
+)]
+pub struct Cli {
+    /// Use this environment instead of the current one
+    #[arg(
+        short,
+        long,
+        env = "MICRO_ENV",
+        global = true,
+        value_name = "NAME",
+        hide_env_values = true
+    )]
+    pub env: Option<String>,
+
+    /// How to print data
+    #[arg(
+        short,
+        long,
+        env = "MICRO_OUTPUT",
+        global = true,
+        value_enum,
+        default_value = "text",
+        hide_env_values = true
+    )]
+    pub output: Output,
+
+    /// Print the version
+    #[arg(short, long)]
+    pub version: bool,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The commands that are not services.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Call(commands::call::Args),
+    Env(commands::env::Args),
+    Kill(commands::kill::Args),
+    Login(commands::login::Args),
+    Logout(commands::logout::Args),
+    Logs(commands::logs::Args),
+    Run(commands::run::Args),
+    #[cfg(feature = "server")]
+    Server(commands::server::Args),
+    Services(commands::services::Args),
+    Signup(commands::signup::Args),
+    Stats(commands::stats::Args),
+    Status(commands::status::Args),
+    Stream(commands::stream::Args),
+    Update(commands::update::Args),
+    User(commands::user::Args),
+    #[command(external_subcommand)]
+    Service(Vec<OsString>),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_unknown_word_keeps_all_that_follows() {
+        let cli = Cli::try_parse_from(["micro", "-e", "home", "greeter", "hello", "--name", "Ada", "--help"])
+            .expect("parsed");
+        let Some(Command::Service(words)) = cli.command else {
+            panic!("{cli:?}")
+        };
+        assert_eq!((cli.env.as_deref(), words.len()), (Some("home"), 5));
+    }
+}

@@ -1,0 +1,168 @@
+//! The way to a server: one connection, and who calls over it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use micro_client::{Client, Endpoint};
+use micro_error::{Error, Kind};
+use micro_proto::{
+    auth::{AccountsClient, AuthClient, SessionsClient},
+    registry::RegistryClient,
+    runtime::{ReleasesClient, RuntimeClient, SourceClient},
+    signup::SessionClient,
+};
+use micro_rpc::Streaming;
+use micro_tenancy::{Caller, Metadata};
+use secrecy::SecretString;
+
+use crate::{
+    ctx::DEFAULT_NAMESPACE,
+    envs::Env,
+    exit::{Exit, Failure, Result},
+    login,
+};
+
+const NAMESPACE_HEADER: &str = "micro-namespace";
+
+/// A connection to an environment's server, and who calls over it.
+pub struct Session {
+    /// Which server.
+    pub env: Env,
+    /// The namespace in use there.
+    pub namespace: String,
+    client: Client,
+    token: Option<SecretString>,
+}
+
+impl Session {
+    /// Connects as nobody.
+    pub async fn open(env: Env, namespace: String) -> Result<Self> {
+        let endpoint = Endpoint::parse(&env.address)
+            .map_err(|_| Failure::plain(format!("the environment {:?} has no address to call", env.name)))?;
+        let place = endpoint.to_string();
+        let client = Client::connect(endpoint).await.map_err(|_| {
+            Failure::new(
+                Exit::NotReached,
+                format!("Failed to connect to micro server at {place}"),
+            )
+        })?;
+        Ok(Self {
+            env,
+            namespace,
+            client,
+            token: None,
+        })
+    }
+
+    /// The same connection for the holder of a token.
+    #[must_use]
+    pub fn authorised(mut self, token: SecretString) -> Self {
+        self.token = Some(token);
+        self
+    }
+
+    /// The same connection with another limit on how long a call may take.
+    #[must_use]
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.client = self.client.with_timeout(limit);
+        self
+    }
+
+    /// Whether somebody is logged in.
+    pub fn has_token(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// The token that goes with each call.
+    pub fn token(&self) -> Option<&SecretString> {
+        self.token.as_ref()
+    }
+
+    /// Who calls the core's services: they are everybody's, the message names the namespace.
+    pub fn caller(&self) -> Caller {
+        self.caller_in(DEFAULT_NAMESPACE, Metadata::new())
+    }
+
+    /// Who calls a service of a namespace.
+    pub fn caller_in(&self, namespace: &str, mut metadata: Metadata) -> Caller {
+        metadata.insert(NAMESPACE_HEADER.into(), namespace.into());
+        Caller::outgoing(self.token.clone(), metadata)
+    }
+
+    /// What to tell the person about an error of the server.
+    pub fn explain(&self, error: &Error) -> Failure {
+        let nobody =
+            error.kind() == Kind::Unauthenticated && (!self.has_token() || error.message() == "An account is required");
+        if nobody {
+            login::required(&self.env)
+        } else {
+            Failure::of(error)
+        }
+    }
+
+    /// `auth.Auth`
+    pub fn auth(&self) -> AuthClient<Client> {
+        AuthClient::new(self.client.clone())
+    }
+
+    /// `auth.Accounts`
+    pub fn accounts(&self) -> AccountsClient<Client> {
+        AccountsClient::new(self.client.clone())
+    }
+
+    /// `auth.Sessions`
+    pub fn logins(&self) -> SessionsClient<Client> {
+        SessionsClient::new(self.client.clone())
+    }
+
+    /// `registry.Registry`
+    pub fn registry(&self) -> RegistryClient<Client> {
+        RegistryClient::new(self.client.clone())
+    }
+
+    /// `runtime.Runtime`
+    pub fn runtime(&self) -> RuntimeClient<Client> {
+        RuntimeClient::new(self.client.clone())
+    }
+
+    /// `runtime.Source`
+    pub fn source(&self) -> SourceClient<Client> {
+        SourceClient::new(self.client.clone())
+    }
+
+    /// `runtime.Releases`
+    pub fn releases(&self) -> ReleasesClient<Client> {
+        ReleasesClient::new(self.client.clone())
+    }
+
+    /// `signup.Session`
+    pub fn signup(&self) -> SessionClient<Client> {
+        SessionClient::new(self.client.clone())
+    }
+
+    /// One JSON message to any service, one back.
+    pub async fn call_json(
+        &self,
+        caller: &Caller,
+        service: &str,
+        endpoint: &str,
+        body: String,
+    ) -> std::result::Result<Bytes, Error> {
+        self.client
+            .call_json(caller, service, endpoint, Bytes::from(body))
+            .await
+    }
+
+    /// One JSON message to any service, many back.
+    pub async fn stream_json(
+        &self,
+        caller: &Caller,
+        service: &str,
+        endpoint: &str,
+        body: String,
+    ) -> std::result::Result<Streaming<Bytes>, Error> {
+        self.client
+            .stream_json(caller, service, endpoint, Bytes::from(body))
+            .await
+    }
+}

@@ -1,0 +1,10 @@
+//! The `micro` binary as a person meets it: what it prints, where, and with which exit code.
+
+mod environments;
+mod errors;
+mod fake;
+mod logins;
+mod releases;
+mod services;
+mod signups;
+mod terminal;
