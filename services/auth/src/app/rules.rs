@@ -1,0 +1,74 @@
+//! The rules of a namespace. One that has none has a default: locally everybody may call everything; on the
+//! platform every account of the namespace may, and nobody else.
+
+use micro_domain::Limit;
+use micro_tenancy::{
+    Tenant,
+    rules::{Access, Rule},
+};
+use time::OffsetDateTime;
+
+use super::well_formed;
+use crate::{App, AuthError};
+
+/// As many rules as a namespace may have: all of them are held at every door.
+const RULES: Limit = Limit {
+    name: "rules",
+    max: 500,
+};
+
+impl App {
+    fn default_rule(&self) -> Rule {
+        Rule {
+            id: "default".into(),
+            scope: if self.config.local { "" } else { "*" }.into(),
+            kind: "*".into(),
+            name: "*".into(),
+            endpoint: "*".into(),
+            access: Access::Granted,
+            priority: 0,
+        }
+    }
+
+    /// The namespace's rules, or the default.
+    pub(crate) async fn list_rules(&self, tenant: &Tenant, now: OffsetDateTime) -> Result<Vec<Rule>, AuthError> {
+        let mut rules = self.store(tenant, now).list_rules(usize::MAX).await?;
+        if rules.is_empty() {
+            rules.push(self.default_rule());
+        }
+        Ok(rules)
+    }
+
+    /// Adds a rule. The first one is added beside the default, which then may be deleted.
+    pub(crate) async fn create_rule(&self, tenant: &Tenant, rule: Rule, now: OffsetDateTime) -> Result<(), AuthError> {
+        for text in [&rule.id, &rule.scope, &rule.kind, &rule.name, &rule.endpoint] {
+            well_formed("Each part of a rule", text)?;
+        }
+        let store = self.store(tenant, now);
+        let known = store.list_rules(usize::MAX).await?;
+        let default = known.is_empty().then(|| self.default_rule());
+        if default.as_ref().is_some_and(|default| default.id == rule.id) {
+            return Err(AuthError::RuleTaken);
+        }
+        if known.len() as u64 >= RULES.max {
+            return Err(AuthError::PlanLimit(RULES));
+        }
+        if !store.add_rule(&rule, default.as_ref()).await? {
+            return Err(AuthError::RuleTaken);
+        }
+        self.forget_rules(tenant).await;
+        Ok(())
+    }
+
+    /// Deletes a rule. With the last one the default comes back.
+    pub(crate) async fn delete_rule(&self, tenant: &Tenant, id: &str, now: OffsetDateTime) -> Result<(), AuthError> {
+        if id.is_empty() {
+            return Err(AuthError::RuleIdMissing);
+        }
+        if well_formed("An id", id).is_err() || !self.store(tenant, now).remove_rule(id).await? {
+            return Err(AuthError::RuleNotFound);
+        }
+        self.forget_rules(tenant).await;
+        Ok(())
+    }
+}

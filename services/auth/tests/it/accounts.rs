@@ -1,0 +1,255 @@
+//! Accounts of a namespace.
+
+use micro_proto::auth::{
+    Account, Accounts, Auth, ChangeSecretRequest, DeleteAccountRequest, GenerateRequest, ListAccountsRequest, Options,
+    SealSecretRequest, Sessions,
+};
+use micro_tenancy::Caller;
+
+use crate::world::{World, words};
+
+async fn admin(world: &World) -> Caller {
+    let token = world
+        .log_in("", "admin", "micro")
+        .await
+        .expect("the default administrator");
+    world.holder(&token).await.expect("good")
+}
+
+async fn ada(world: &World) -> Caller {
+    world.sign_up("ada-ns", "ada@example.com", "correct horse").await;
+    let token = world
+        .log_in("", "ada@example.com", "correct horse")
+        .await
+        .expect("known");
+    world.holder(&token).await.expect("good")
+}
+
+fn new(id: &str) -> GenerateRequest {
+    GenerateRequest {
+        id: id.into(),
+        ..Default::default()
+    }
+}
+
+async fn generate(world: &World, caller: &Caller, request: GenerateRequest) -> Account {
+    world
+        .auth
+        .generate(caller, request)
+        .await
+        .expect("made")
+        .account
+        .expect("an account")
+}
+
+#[tokio::test]
+async fn an_account_gets_defaults_and_its_secret_is_shown_once() {
+    let world = World::platform();
+    let ada = ada(&world).await;
+    let made = generate(&world, &ada, new("bot")).await;
+    assert_eq!(
+        (made.name.as_str(), made.r#type.as_str(), made.issuer.as_str()),
+        ("bot", "user", "ada-ns")
+    );
+    assert_eq!(made.secret.len(), 43, "32 bytes of randomness");
+    assert!(world.log_in("ada-ns", "bot", &made.secret).await.is_ok());
+    let listed = world
+        .auth
+        .list(&ada, ListAccountsRequest::default())
+        .await
+        .expect("admin")
+        .accounts;
+    assert_eq!(
+        listed.iter().map(|a| a.id.as_str()).collect::<Vec<_>>(),
+        ["bot", "owner-of-ada-ns"]
+    );
+    assert!(listed.iter().all(|a| a.secret.is_empty()));
+}
+
+#[tokio::test]
+async fn an_id_and_a_name_belong_to_one_account() {
+    let world = World::local();
+    let admin = admin(&world).await;
+    let named = GenerateRequest {
+        name: "Bot".into(),
+        secret: "s".into(),
+        ..new("bot")
+    };
+    generate(&world, &admin, named.clone()).await;
+    assert!(world.log_in("", "Bot", "s").await.is_ok(), "a name logs in too");
+    let again = world.auth.generate(&admin, named.clone()).await;
+    assert_eq!(words(again), (400, "Account with this ID already exists".into()));
+    let same_name = world
+        .auth
+        .generate(
+            &admin,
+            GenerateRequest {
+                id: "other".into(),
+                ..named
+            },
+        )
+        .await;
+    assert_eq!(words(same_name), (400, "Account with this Name already exists".into()));
+    assert_eq!(
+        words(world.auth.generate(&admin, new("")).await),
+        (400, "ID required".into())
+    );
+    for bad in ["a\u{1}b", "a\nb", &"x".repeat(300)] {
+        assert_eq!(words(world.auth.generate(&admin, new(bad)).await).0, 400, "{bad:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_administrators_make_list_and_delete_and_only_at_home() {
+    let world = World::platform();
+    let ada = ada(&world).await;
+    world.sign_up("bobs-ns", "bob@example.com", "correct horse").await;
+    let made = generate(&world, &ada, new("plain")).await;
+    let token = world.log_in("ada-ns", "plain", &made.secret).await.expect("known");
+    let plain = world.holder(&token).await.expect("good");
+    assert_eq!(
+        words(world.auth.generate(&plain, new("x")).await),
+        (401, "Unauthorized".into())
+    );
+    assert_eq!(
+        words(world.auth.list(&plain, ListAccountsRequest::default()).await),
+        (401, "Unauthorized".into())
+    );
+    let anyone = Caller::anonymous();
+    assert_eq!(
+        words(world.auth.generate(&anyone, new("x")).await),
+        (401, "An account is required".into())
+    );
+    for elsewhere in ["bobs-ns", "nowhere", "micro"] {
+        let options = Some(Options {
+            namespace: elsewhere.into(),
+        });
+        let listed = world.auth.list(&ada, ListAccountsRequest { options }).await;
+        assert_eq!(words(listed), (403, "Access denied to namespace".into()));
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_account_is_out_at_once_everywhere() {
+    let world = World::platform();
+    let ada = ada(&world).await;
+    let made = generate(&world, &ada, new("bot")).await;
+    let token = world.log_in("ada-ns", "bot", &made.secret).await.expect("known");
+    let delete = |id: &str| DeleteAccountRequest {
+        id: id.into(),
+        options: None,
+    };
+    world.auth.delete(&ada, delete("bot")).await.expect("deleted");
+    assert!(world.holder(&token).await.is_none());
+    assert!(world.refresh(&token.refresh_token).await.is_err());
+    assert!(world.log_in("ada-ns", "bot", &made.secret).await.is_err());
+    assert_eq!(
+        words(world.auth.delete(&ada, delete("bot")).await).1,
+        "Account not found with this ID"
+    );
+    assert_eq!(words(world.auth.delete(&ada, delete("")).await).1, "Missing ID");
+    let own = world.auth.delete(&ada, delete("owner-of-ada-ns")).await;
+    assert_eq!(words(own).1, "Can't delete your own account");
+    generate(&world, &ada, new("bot")).await;
+}
+
+#[tokio::test]
+async fn ones_own_secret_changes_with_the_old_one_and_other_sessions_end() {
+    let world = World::platform();
+    let ada = ada(&world).await;
+    let elsewhere = world
+        .log_in("", "ada@example.com", "correct horse")
+        .await
+        .expect("known");
+    let change = |old: &str, new: &str| ChangeSecretRequest {
+        id: "owner-of-ada-ns".into(),
+        old_secret: old.into(),
+        new_secret: new.into(),
+        options: None,
+    };
+    let wrong = world.auth.change_secret(&ada, change("wrong", "new")).await;
+    assert_eq!(words(wrong), (400, "Secret not correct".into()));
+    assert_eq!(
+        words(world.auth.change_secret(&ada, change("", "")).await).1,
+        "New secret should not be blank"
+    );
+    world
+        .auth
+        .change_secret(&ada, change("correct horse", "new"))
+        .await
+        .expect("changed");
+    assert!(world.holder(&elsewhere).await.is_none());
+    let own = ada.account().expect("an account").session;
+    assert!(own.is_some());
+    assert!(world.log_in("", "ada@example.com", "new").await.is_ok());
+    assert!(world.log_in("", "ada@example.com", "correct horse").await.is_err());
+}
+
+#[tokio::test]
+async fn an_administrator_sets_the_secret_of_others_without_the_old_one_and_a_service_does_not() {
+    let world = World::platform();
+    let ada = ada(&world).await;
+    let made = generate(
+        &world,
+        &ada,
+        GenerateRequest {
+            secret: "old".into(),
+            ..new("bot")
+        },
+    )
+    .await;
+    let service = GenerateRequest {
+        r#type: "service".into(),
+        scopes: vec!["service".into()],
+        ..new("svc")
+    };
+    let service = generate(&world, &ada, service).await;
+    let token = world.log_in("ada-ns", "svc", &service.secret).await.expect("known");
+    let service = world.holder(&token).await.expect("good");
+    let change = || ChangeSecretRequest {
+        id: made.id.clone(),
+        new_secret: "new".into(),
+        ..Default::default()
+    };
+    assert_eq!(
+        words(world.auth.change_secret(&service, change()).await),
+        (400, "Secret not correct".into())
+    );
+    world.auth.change_secret(&ada, change()).await.expect("changed");
+    assert!(world.log_in("ada-ns", "bot", "new").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_sealed_secret_opens_nothing_but_the_account_it_is_given_to() {
+    let world = World::platform();
+    let ada = ada(&world).await;
+    let sealed = world.auth.seal(&ada, SealSecretRequest { secret: "x".into() }).await;
+    assert_eq!(words(sealed), (403, "Access denied".into()));
+    let again = world.sign_up("ada-ns", "ada@example.com", "battery staple").await;
+    assert_eq!(again.name.as_str(), "ada-ns");
+    assert!(
+        world
+            .log_in("ada-ns", "ada@example.com", "battery staple")
+            .await
+            .is_ok(),
+        "the later one counts"
+    );
+    assert!(
+        world
+            .log_in("ada-ns", "ada@example.com", "correct horse")
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn a_namespace_has_as_many_accounts_as_its_plan_allows() {
+    let world = World::platform();
+    let ada = ada(&world).await;
+    for id in ["b", "c", "d"] {
+        generate(&world, &ada, new(id)).await;
+    }
+    let refused = world.auth.generate(&ada, new("e")).await.expect_err("the fifth");
+    assert_eq!((refused.to_wire().code, refused.id()), (429, "limits.accounts"));
+    assert_eq!(refused.message(), "This namespace has reached its limit of 4 accounts");
+}
