@@ -32,6 +32,7 @@ use account::Account;
 use binaries::Binaries;
 use directory::Directory;
 use process::Server;
+use secrecy::SecretString;
 
 /// How much the server does for durability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +80,7 @@ pub struct Postgres {
     server: Server,
     socket: PathBuf,
     urls: Urls,
+    mode: Mode,
     /// Held for its lock: one process per directory.
     _directory: Directory,
 }
@@ -114,6 +116,7 @@ impl Postgres {
             server,
             socket,
             urls,
+            mode,
             _directory: directory,
         })
     }
@@ -121,6 +124,11 @@ impl Postgres {
     /// How the three logins connect.
     pub fn urls(&self) -> &Urls {
         &self.urls
+    }
+
+    /// A test server's superuser, for making and dropping databases. A durable server's stays in this crate.
+    pub fn superuser(&self) -> Option<SecretString> {
+        (self.mode == Mode::Test).then(|| logins::superuser_of_tests(&self.socket))
     }
 
     /// The directory of its socket.

@@ -92,11 +92,16 @@ fn url(login: &str, password: &SecretString, socket: &Path, database: &str, mode
     format!("postgres://{login}{password}@{host}/{database}").into()
 }
 
+/// In test mode whoever reaches the socket is believed.
+pub(crate) fn superuser_of_tests(socket: &Path) -> SecretString {
+    url(SUPERUSER, &SecretString::default(), socket, "postgres", Mode::Test)
+}
+
 async fn make(directory: &Directory, socket: &Path, mode: Mode) -> Result<(), PostgresError> {
     let own = password(directory, SUPERUSER)?;
     let client = connect(&url(SUPERUSER, &own, socket, "postgres", mode)).await?;
     for login in [SERVING, SYSTEM, OWNER] {
-        make_login(&client, login, &password(directory, login)?, mode).await?;
+        make_login(&client, login, &password(directory, login)?).await?;
     }
     let known = client
         .query_opt("select 1 from pg_database where datname = $1", &[&DATABASE])
@@ -123,23 +128,17 @@ async fn make(directory: &Directory, socket: &Path, mode: Mode) -> Result<(), Po
     Ok(())
 }
 
-async fn make_login(client: &Client, login: &str, password: &SecretString, mode: Mode) -> Result<(), PostgresError> {
+async fn make_login(client: &Client, login: &str, password: &SecretString) -> Result<(), PostgresError> {
     let known = client
         .query_opt("select 1 from pg_roles where rolname = $1", &[&login])
         .await?;
     let verb = if known.is_some() { "alter" } else { "create" };
-    // Only tests make databases, one each.
-    let databases = if mode == Mode::Test && login == OWNER {
-        "createdb"
-    } else {
-        "nocreatedb"
-    };
     // The schema `public` belongs to whoever owns the database, by a membership that must be inherited.
     let inherit = if login == OWNER { "inherit" } else { "noinherit" };
     client
         .batch_execute(&format!(
             "{verb} role {login} login nosuperuser nocreaterole noreplication nobypassrls {inherit} \
-             {databases} password '{}'",
+             nocreatedb password '{}'",
             password.expose_secret()
         ))
         .await?;

@@ -77,7 +77,7 @@ where n.nspname not like 'pg\\_%' and n.nspname <> 'information_schema' and p.pr
 /// Every relation that the serving role has any right on.
 const TABLES: &str = "
 with ours as (
-    select c.oid, c.relkind, c.relrowsecurity, c.relforcerowsecurity,
+    select c.oid as id, c.relkind, c.relrowsecurity, c.relforcerowsecurity,
            (select a.attnum from pg_attribute a
              where a.attrelid = c.oid and a.attname = 'namespace_id' and a.attnotnull
                and a.atttypid = 'uuid'::regtype and not a.attisdropped) as namespace_column
@@ -93,32 +93,32 @@ with ours as (
     where exists (select 1 from unnest(p.polroles) as r(id)
                   where r.id = 0 or r.id = (select oid from pg_roles where rolname = current_user))
 )
-select format('%s is not a table: row-level security does not reach it', oid::regclass)
+select format('%s is not a table: row-level security does not reach it', id::regclass)
 from ours where relkind not in ('r', 'p')
 union all
-select format('%s has no namespace_id uuid not null', oid::regclass) from ours where namespace_column is null
+select format('%s has no namespace_id uuid not null', id::regclass) from ours where relkind in ('r', 'p') and namespace_column is null
 union all
-select format('%s does not force row-level security', oid::regclass)
+select format('%s does not force row-level security', id::regclass)
 from ours where relkind in ('r', 'p') and not (relrowsecurity and relforcerowsecurity)
 union all
-select format('%s has no policy for the serving role', oid::regclass)
-from ours where relkind in ('r', 'p') and not exists (select 1 from policies where polrelid = oid and polpermissive)
+select format('%s has no policy for the serving role', id::regclass)
+from ours where relkind in ('r', 'p') and not exists (select 1 from policies where polrelid = id and polpermissive)
 union all
-select format('%s has a policy of another text', oid::regclass)
-from ours join policies on polrelid = oid
+select format('%s has a policy of another text', id::regclass)
+from ours join policies on polrelid = id
 where polpermissive and (coalesce(qual, $1) <> $1 or coalesce(checked, $1) <> $1
                          or (polcmd in ('*', 'r', 'w', 'd') and qual is null)
                          or (polcmd = 'a' and checked is null))
 union all
-select format('%s has a unique index that namespace_id does not lead: %s', oid::regclass, indexrelid::regclass)
-from ours join pg_index on indrelid = oid where indisunique and indkey[0] is distinct from namespace_column
+select format('%s has a unique index that namespace_id does not lead: %s', id::regclass, indexrelid::regclass)
+from ours join pg_index on indrelid = id where indisunique and indkey[0] is distinct from namespace_column
 union all
-select format('%s has a foreign key without namespace_id: %s', oid::regclass, k.conname)
-from ours join pg_constraint k on k.conrelid = oid
+select format('%s has a foreign key without namespace_id: %s', id::regclass, k.conname)
+from ours join pg_constraint k on k.conrelid = id
 where k.contype = 'f' and not exists (
     select 1 from unnest(k.conkey, k.confkey) as pair(here, there)
     join pg_attribute a on a.attrelid = k.confrelid and a.attnum = there
     where here = namespace_column and a.attname = 'namespace_id')
 union all
-select format('%s may be truncated, referred to or given triggers by the serving role', oid::regclass)
-from ours where has_table_privilege(oid, 'truncate, references, trigger')";
+select format('%s may be truncated, referred to or given triggers by the serving role', id::regclass)
+from ours where has_table_privilege(id, 'truncate, references, trigger')";

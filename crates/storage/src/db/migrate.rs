@@ -54,7 +54,7 @@ pub async fn migrate(urls: &Urls) -> Result<usize, StoreError> {
 /// One value for the whole set of migrations: a test's template database is named after it.
 pub fn migrations_fingerprint() -> String {
     let whole = MIGRATIONS.iter().flat_map(|(name, text)| [*name, "\0", *text, "\0"]);
-    format!("{:016x}", whole.fold(FNV, |hash, part| fnv(hash, part)))
+    format!("{:016x}", whole.fold(FNV, fnv))
 }
 
 /// A migration that is to be run: its name, its text, what its text comes to.
