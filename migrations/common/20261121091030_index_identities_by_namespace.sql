@@ -1,0 +1,1 @@
+create index if not exists identities_by_namespace on identities (namespace_id)

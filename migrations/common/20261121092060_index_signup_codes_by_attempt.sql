@@ -1,0 +1,1 @@
+create index if not exists signup_codes_by_attempt on signup_codes (attempt_id)
