@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     capabilities::{Capabilities, Mode},
+    confine::cgroup,
     exit,
     failure::Failure,
     keeper::Keeper,
@@ -163,6 +164,7 @@ pub(crate) fn prepare(state_dir: &Path) -> io::Result<()> {
     let mut private = DirBuilder::new();
     private.recursive(true).mode(0o700);
     private.create(state_dir)?;
+    cgroup::clear(state_dir);
     private.create(state_dir.join(LOGS))?;
     private.create(state_dir.join(ROOT))
 }

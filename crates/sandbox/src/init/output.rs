@@ -55,13 +55,26 @@ impl Output {
             return Ok(Flow::Ended);
         }
         for part in buffer[..length].split_inclusive(|b| *b == b'\n') {
-            self.line.extend_from_slice(part);
-            if self.line.ends_with(b"\n") || self.line.len() >= LONGEST_LINE {
+            let line = part.strip_suffix(b"\n");
+            self.gather(line.unwrap_or(part), now, log);
+            if line.is_some() {
                 log.line(now, self.stream, &self.line);
                 self.line.clear();
             }
         }
         Ok(if length == buffer.len() { Flow::More } else { Flow::Dry })
+    }
+
+    /// Adds to the line, and cuts it where it gets too long.
+    fn gather(&mut self, mut bytes: &[u8], now: OffsetDateTime, log: &mut Meter) {
+        while self.line.len() + bytes.len() > LONGEST_LINE {
+            let (fits, rest) = bytes.split_at(LONGEST_LINE - self.line.len());
+            self.line.extend_from_slice(fits);
+            log.line(now, self.stream, &self.line);
+            self.line.clear();
+            bytes = rest;
+        }
+        self.line.extend_from_slice(bytes);
     }
 
     /// A last line without an end is a line too.

@@ -70,7 +70,6 @@ fn become_program(
         sys::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64).step("tie it to its keeper")?;
     }
     wire(outputs, outcome).step("connect its output")?;
-    // The keeper's other descriptors are all close-on-exec; the confinement is what needs some of them until then.
     let program = Program::of(spec).step("read the command")?;
     confine(spec)?;
     // After confinement, so that a place only the keeper may see is none.
@@ -94,7 +93,9 @@ fn wire(outputs: [&OwnedFd; 2], outcome: BorrowedFd<'_>) -> io::Result<()> {
         // SAFETY: plain numbers; 0, 1 and 2 belong to nothing else in this child.
         check(unsafe { libc::dup2(from, to) })?;
     }
-    Ok(())
+    // Everything the keeper opens is close-on-exec already; this is the belt to those braces.
+    // SAFETY: plain numbers.
+    check(unsafe { libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) }).map(drop)
 }
 
 /// Everything `execve` needs, made before confinement.

@@ -5,12 +5,12 @@ use std::time::Duration;
 use micro_sandbox::{Entry, LogReader, LogWriter, Stream};
 use time::OffsetDateTime;
 
-use crate::support::{Workplace, plain, texts};
+use crate::support::{Workplace, confined, texts};
 
 #[tokio::test]
 async fn ten_thousand_lines_arrive_whole_and_in_order() {
     let place = Workplace::new();
-    let keeper = plain()
+    let keeper = confined()
         .launch(place.script("i=0; while [ $i -lt 10000 ]; do echo line $i; i=$((i+1)); done"))
         .await;
     let keeper = keeper.expect("started");
@@ -34,7 +34,7 @@ async fn ten_thousand_lines_arrive_whole_and_in_order() {
 async fn long_lines_are_cut_and_a_last_line_needs_no_end() {
     let place = Workplace::new();
     let spec = place.script("head -c 40000 /dev/zero | tr '\\0' x; echo; printf 'last words'");
-    plain()
+    confined()
         .launch(spec)
         .await
         .expect("started")
@@ -60,7 +60,7 @@ async fn the_servers_words_stand_in_the_same_log() {
         .expect("written");
     drop(writer);
 
-    let keeper = plain().launch(spec).await.expect("started");
+    let keeper = confined().launch(spec).await.expect("started");
     assert!(
         LogWriter::open(&keeper.log_dir(), 1 << 20).is_err(),
         "the keeper has it"

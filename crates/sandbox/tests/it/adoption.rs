@@ -1,0 +1,85 @@
+//! A server that is killed loses nothing: the next one finds its instances, their doors and their logs.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    os::unix::process::ExitStatusExt,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use micro_sandbox::{Door, Entry, ExitReason, Keeper, LogReader, Mode, Spec};
+
+use crate::{
+    doors::{connect, read},
+    support::{Workplace, launchers},
+};
+
+/// Launches from another process, and kills that process.
+fn launch_and_die(mode: Mode, spec: &Spec) {
+    let mut server = Command::new(std::env::current_exe().expect("this binary"))
+        .args(["role", "launch"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a server");
+    let mut order = serde_json::to_vec(&(mode, spec)).expect("an order");
+    order.push(b'\n');
+    server.stdin.take().expect("piped").write_all(&order).expect("ordered");
+    let mut said = String::new();
+    BufReader::new(server.stdout.take().expect("piped"))
+        .read_line(&mut said)
+        .expect("heard");
+    assert_eq!(said, "launched\n");
+    server.kill().expect("killed");
+    assert_eq!(server.wait().expect("dead").signal(), Some(libc::SIGKILL));
+}
+
+#[tokio::test]
+async fn a_killed_servers_instance_is_adopted() {
+    for launcher in launchers() {
+        let place = Workplace::new();
+        let mut spec = place.script("i=0; while :; do echo line $i; i=$((i+1)); sleep 0.001; done");
+        spec.doors.push(Door {
+            name: "ingress".to_owned(),
+            inside: "127.0.0.1:8443".parse().expect("an address"),
+        });
+        launch_and_die(launcher.mode(), &spec);
+
+        let keeper = Keeper::adopt(&place.state_dir()).expect("it outlived its server");
+        assert!(keeper.is_alive());
+        assert_eq!(keeper.capabilities().mode, launcher.mode());
+        assert_eq!(
+            keeper.doors().await.expect("handed out").len(),
+            usize::from(launcher.mode().confines())
+        );
+
+        // A follower goes on across servers, from the sequence it stored.
+        let mut stored = 1;
+        for _ in 0..3 {
+            let mut reader = LogReader::from(keeper.log_dir(), stored);
+            let until = stored + 50;
+            while reader.next_sequence() < until {
+                for entry in reader.follow(10).await.expect("readable") {
+                    let Entry::Line(record) = entry else { panic!("a gap") };
+                    assert_eq!((record.sequence, record.text), (stored, format!("line {}", stored - 1)));
+                    stored += 1;
+                }
+            }
+        }
+        assert_eq!(
+            keeper.stop(Duration::from_secs(5)).await.expect("ended").reason,
+            ExitReason::Signal(15)
+        );
+        assert!(Keeper::adopt(&place.state_dir()).is_none());
+    }
+}
+
+#[tokio::test]
+async fn an_adopted_instance_still_answers() {
+    let [_, launcher] = launchers();
+    let place = Workplace::new();
+    launch_and_die(launcher.mode(), &place.role(launcher.mode(), ["serve"]));
+    let keeper = Keeper::adopt(&place.state_dir()).expect("it outlived its server");
+    assert_eq!(read(connect(&keeper, 8080).await), "from inside");
+    keeper.stop(Duration::ZERO).await.expect("ended");
+}
