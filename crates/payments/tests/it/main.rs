@@ -1,0 +1,7 @@
+//! The Stripe adapter against the double, over HTTP: the real client, the real bytes.
+
+mod checkout;
+mod harness;
+mod money;
+mod outcomes;
+mod webhooks;
