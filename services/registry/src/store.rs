@@ -1,0 +1,122 @@
+//! Registrations as they outlive a restart: written when nodes come, go or offer something else, never when a
+//! lease is renewed.
+
+use std::sync::Arc;
+
+use micro_domain::{InstanceId, Namespace};
+use micro_proto::registry::Service;
+use micro_storage::{
+    StoreError,
+    records::{Key, Scan, Write},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    App,
+    catalog::{Place, Registered},
+    lease::{Lease, port_of},
+};
+
+const TABLE: &str = "registrations";
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    namespace: Namespace,
+    /// With its nodes.
+    service: Service,
+    /// For each node, in order.
+    leases: Vec<StoredLease>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredLease {
+    instance: Option<InstanceId>,
+    ttl: i64,
+}
+
+impl App {
+    /// Finds what was registered before this process started. Each lease begins anew: what no longer runs will
+    /// not renew it, and instances that have ended have no way to them meanwhile.
+    pub async fn load(&self) -> Result<(), StoreError> {
+        let (now, platform) = (self.parts.clock.now(), self.platform());
+        let mut scan = Scan::core(TABLE, "");
+        loop {
+            let page = self.parts.records.scan(&platform, scan.clone(), now).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            scan = scan.after(&last.key);
+            for record in &page {
+                match serde_json::from_slice::<Stored>(&record.value) {
+                    Ok(stored) => self.restore(stored),
+                    Err(error) => tracing::warn!(%error, "a stored registration does not parse"),
+                }
+            }
+        }
+    }
+
+    fn restore(&self, stored: Stored) {
+        let now = self.parts.clock.now();
+        let Stored {
+            namespace,
+            mut service,
+            leases,
+        } = stored;
+        let nodes = std::mem::take(&mut service.nodes);
+        let lease = |(node, lease): (_, StoredLease)| {
+            let port = port_of(&node)?;
+            Some(Arc::new(Lease::new(node, lease.instance, port, lease.ttl, now)))
+        };
+        let nodes = nodes.into_iter().zip(leases).filter_map(lease).collect();
+        self.catalog.restore(
+            &namespace,
+            Registered {
+                service: Arc::new(service),
+                nodes,
+            },
+        );
+    }
+
+    /// Writes down what has changed. What cannot be written is tried again with the next change or lease's end:
+    /// a registration is good without it.
+    pub(crate) async fn write_changes(&self) {
+        for place in self.catalog.take_changed() {
+            if let Err(error) = self.write_one(&place).await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a registration could not be written down"
+                );
+                self.catalog.still_changed(place);
+            }
+        }
+    }
+
+    async fn write_one(&self, place: &Place) -> Result<(), StoreError> {
+        let (namespace, name, version) = place;
+        let key = Key::core(TABLE, format!("{namespace}/{name}/{version}"));
+        let space = self.catalog.space(*namespace);
+        let registered = space.as_ref().and_then(|s| s.services.get(name)?.get(version));
+        let write = match (&space, registered) {
+            (Some(space), Some(registered)) => {
+                let mut service = Service::clone(&registered.service);
+                service.nodes = registered.nodes.iter().map(|lease| lease.node.clone()).collect();
+                let lease = |l: &Arc<Lease>| StoredLease {
+                    instance: l.instance,
+                    ttl: l.ttl(),
+                };
+                let leases = registered.nodes.iter().map(lease).collect();
+                let stored = Stored {
+                    namespace: space.namespace.clone(),
+                    service,
+                    leases,
+                };
+                Write::put(key, serde_json::to_vec(&stored).expect("plain data"))
+            }
+            _ => Write::delete(key),
+        };
+        let now = self.parts.clock.now();
+        self.parts
+            .records
+            .write(&self.platform(), vec![write], now)
+            .await
+            .map(|_| ())
+    }
+}

@@ -1,0 +1,7 @@
+//! The registry on memory storage, through its generated trait and the mesh's ports.
+
+mod leases;
+mod mesh;
+mod questions;
+mod watching;
+mod world;
