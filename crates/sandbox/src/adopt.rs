@@ -8,6 +8,7 @@ use std::{
 
 use crate::{
     capabilities::Capabilities,
+    confine::cgroup,
     control::{self, Answer, Request},
     keeper::Keeper,
     sys,
@@ -20,7 +21,11 @@ impl Keeper {
     /// The keeper that is alive in `state_dir`, if there is one. If not, [`crate::Exit::recorded`] may say how it ended.
     pub fn adopt(state_dir: &Path) -> Option<Self> {
         let dir = sys::open_dir(state_dir).ok()?;
-        let (pidfd, capabilities) = greet(dir.as_fd()).ok()?;
+        let Ok((pidfd, capabilities)) = greet(dir.as_fd()) else {
+            // It ended while no server was there to see it.
+            cgroup::clear(state_dir);
+            return None;
+        };
         Some(Self::new(state_dir.to_owned(), dir, pidfd, capabilities))
     }
 }

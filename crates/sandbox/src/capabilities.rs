@@ -25,7 +25,8 @@ impl Mode {
 pub enum MemoryLimit {
     /// The whole instance, by a cgroup; its end is then known as out of memory.
     Instance,
-    /// Each process for itself, by a resource limit: a tree of processes may take the limit many times.
+    /// Each process for itself, by a resource limit: a tree of processes may take the limit many times, and
+    /// memory that processes share is not counted.
     Process,
     /// Nothing.
     None,

@@ -99,6 +99,17 @@ impl Keeper {
         }
     }
 
+    /// [`Self::wait`] on this thread.
+    pub(crate) fn wait_blocking(&self) -> Exit {
+        loop {
+            if let Some(exit) = self.exit() {
+                return exit;
+            }
+            // An interruption only means to look again.
+            let _ = sys::poll(&mut [sys::readable(self.0.pidfd.as_raw_fd())], -1);
+        }
+    }
+
     /// The listening ends of its doors, by name. They are shared with the keeper, which keeps connections waiting while
     /// the server restarts.
     pub async fn doors(&self) -> Result<Vec<(String, TcpListener)>, KeeperError> {

@@ -109,11 +109,12 @@ impl Launcher {
         if Keeper::adopt(&state_dir).is_some() {
             return Err(LaunchError::Running);
         }
-        let (_, line) = self.order(&Order {
+        let order = Order {
             spec,
             mode: self.mode,
             rehearsal: false,
-        })?;
+        };
+        let (_, line) = self.order(&order).inspect_err(|_| cgroup::clear(&state_dir))?;
         let keeper = Keeper::adopt(&state_dir);
         // However short the program, its keeper stays until here.
         drop(line);
@@ -136,6 +137,10 @@ impl Launcher {
             .spawn()
             .map_err(LaunchError::Keeper)?;
         let report = exchange(&mut ours, order);
+        if report.is_err() {
+            // It hangs, or is gone already.
+            let _ = child.kill();
+        }
         if confines || !matches!(report, Ok(Report::Ready(_))) {
             // What was started only made the keeper, or failed to.
             child.wait().map_err(LaunchError::Keeper)?;

@@ -11,6 +11,7 @@ use micro_domain::InstanceId;
 use crate::{
     capabilities::Mode,
     failure::{Failure, Step},
+    keeper::Keeper,
     launch::{self, LaunchError, Launcher, Order},
     spec::{Kind, Limits, Spec},
 };
@@ -59,8 +60,12 @@ fn attempt(mode: Mode) -> Result<(), Failure> {
         mode,
         rehearsal: true,
     };
-    let result = Launcher::new(mode).order(&order).map(drop);
-    crate::confine::cgroup::clear(&place.0);
+    let result = Launcher::new(mode).order(&order).map(|(_, line)| {
+        let keeper = Keeper::adopt(&place.0);
+        drop(line);
+        // To its end, so that nothing of it is left in control groups or in the directory.
+        keeper.map(|keeper| keeper.wait_blocking());
+    });
     result.map_err(|e| match e {
         LaunchError::Step(failure) => failure,
         other => Failure {

@@ -2,10 +2,22 @@
 
 use std::io;
 
-use crate::{spec::Limits, sys::check};
+use crate::{
+    spec::{Kind, Limits},
+    sys::check,
+};
 
 /// A thread's stack, where the server's own limit might be none.
 const STACK: u64 = 8 << 20;
+
+/// Builds wait where services want to run.
+pub(crate) fn yield_to_services(kind: Kind) -> io::Result<()> {
+    if kind == Kind::Service {
+        return Ok(());
+    }
+    // SAFETY: plain numbers.
+    check(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) }).map(drop)
+}
 
 /// `memory_too`: no cgroup bounds memory, so each process is bounded by itself.
 pub(crate) fn apply(limits: &Limits, memory_too: bool) -> io::Result<()> {

@@ -1,7 +1,8 @@
 //! The file tree that the program sees: the system read-only, scratch space in memory, and what the spec binds.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     os::{
         fd::{AsFd, BorrowedFd},
         unix::fs::symlink,
@@ -77,8 +78,8 @@ pub(crate) fn build(spec: &Spec) -> Result<(), Failure> {
 }
 
 fn show(root: BorrowedFd<'_>, source: &Path, target: &Path, access: Access) -> io::Result<()> {
-    let directory = fs::symlink_metadata(source)?.is_dir();
-    let source = mounts::open_source(source)?;
+    let source = File::from(mounts::open_source(source)?);
+    let directory = source.metadata()?.is_dir();
     let target = mounts::make_target(root, target, directory)?;
     mounts::bind(source.as_fd(), target.as_fd(), access)
 }

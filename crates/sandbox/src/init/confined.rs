@@ -2,7 +2,7 @@
 //! seen, makes the keeper, gives it its uids, and is done.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Read, Write},
     os::{
         fd::{AsFd, OwnedFd},
@@ -29,6 +29,9 @@ pub(super) fn make(order: &Order, launcher: &UnixStream) -> Result<(), Failure> 
     // SAFETY: plain number.
     unsafe { libc::umask(0o022) };
     let spec = &order.spec;
+    // When the machine itself runs out of memory, tenants go before the server and its database. Where it may not be
+    // said, all are equal.
+    let _ = fs::write("/proc/self/oom_score_adj", "500");
     let outside = Outside::open(order, launcher)?;
     let groups = match order.mode {
         Mode::Root => {
@@ -157,6 +160,7 @@ fn confine(spec: &Spec, mode: Mode, groups: &Groups) -> Result<(), Failure> {
     capabilities::keep_only(&[]).step("give up capabilities")?;
     capabilities::no_new_privileges().step("give up privileges")?;
     rlimits::apply(&spec.limits, !groups.bounds_memory()).step("set resource limits")?;
+    rlimits::yield_to_services(spec.kind).step("lower its priority")?;
     if landlock::present() {
         landlock::apply(spec).step("lock files")?;
     }

@@ -44,7 +44,12 @@ pub(super) fn start(order: &Order, confine: impl FnOnce(&Spec) -> Result<(), Fai
         .read_to_end(&mut failure)
         .step("hear from the program")?;
     match serde_json::from_slice(&failure) {
-        Ok(failure) => Err(failure),
+        Ok(failure) => {
+            // Gone for good, so that its control groups can go too.
+            // SAFETY: no status is asked for.
+            unsafe { libc::waitpid(pid, ptr::null_mut(), 0) };
+            Err(failure)
+        }
         Err(_) => Ok(Service { pid, stdout, stderr }),
     }
 }

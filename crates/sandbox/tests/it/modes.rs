@@ -33,6 +33,7 @@ fn a_plain_user_gets_the_same() {
         .args(["--reuid", STRANGER, "--regid", STRANGER, "--clear-groups"])
         .arg(std::env::current_exe().expect("this binary"))
         .env("TMPDIR", home.path())
+        .env_remove("RUST_BACKTRACE")
         .output()
         .expect("setpriv is part of util-linux");
     let (out, err) = (
