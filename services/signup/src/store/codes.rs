@@ -9,6 +9,7 @@ use crate::{
     secrets::{Digested, NewCode, TypedCode},
 };
 
+type Columns = (Vec<u8>, Vec<u8>, OffsetDateTime, Option<OffsetDateTime>);
 type Result<T> = std::result::Result<T, SignupError>;
 
 /// A code that was found.
@@ -34,7 +35,7 @@ impl Codes<'_> {
 
     /// A code of this attempt, used or not, expired or not. Compared in constant time.
     pub(crate) async fn find(&mut self, typed: &TypedCode, attempt: AttemptId) -> Result<Option<CodeRow>> {
-        let rows: Vec<(Vec<u8>, Vec<u8>, OffsetDateTime, Option<OffsetDateTime>)> = sqlx::query_as(
+        let rows: Vec<Columns> = sqlx::query_as(
             "select long_hash, short_hash, expires_at, used_at from signup_codes
               where attempt_id = $1 order by expires_at desc limit 20",
         )
