@@ -161,7 +161,8 @@ impl App {
             p.reach == Reach::Local || (p.is_admin() && p.kind == AccountKind::User && !own)
         });
         if !may_do_without {
-            self.count_try(caller, tenant.namespace().name.as_str(), account.id.as_str(), now)
+            self.count_address(caller, now).await?;
+            self.count_try(tenant.namespace().name.as_str(), account.id.as_str(), now)
                 .await?;
             if !self.passwords.verify(old, &account.secret).await? {
                 return Err(AuthError::SecretNotCorrect);

@@ -1,5 +1,7 @@
 //! Trading a secret for a session.
 
+use std::net::{IpAddr, SocketAddr};
+
 use micro_domain::{AccountId, Email, Namespace, NamespaceName};
 use micro_limits::LimitKey;
 use micro_tenancy::{AccountKind, Caller, Tenant};
@@ -28,8 +30,18 @@ impl App {
         ttl: Duration,
         now: OffsetDateTime,
     ) -> Result<Granted, AuthError> {
-        self.count_try(caller, named, id, now).await?;
+        self.count_address(caller, now).await?;
+        // A service that logs its own users in means its own namespace, unless it says otherwise.
+        let door = caller.principal().filter(|p| p.instance.is_some() && named.is_empty());
+        let named = door.map_or(named, |p| p.namespace.name.as_str());
         let found = self.find_everywhere(named, id, now).await?;
+        for (tenant, account) in &found {
+            self.count_try(tenant.namespace().name.as_str(), account.id.as_str(), now)
+                .await?;
+        }
+        if found.is_empty() {
+            self.count_try(named, id, now).await?;
+        }
         let mut matching = Vec::new();
         for (tenant, account) in &found {
             if self.passwords.verify(secret, &account.secret).await? {
@@ -50,25 +62,23 @@ impl App {
         }
     }
 
-    /// One more try at this account's secret, from this address.
-    pub(crate) async fn count_try(
-        &self,
-        caller: &Caller,
-        named: &str,
-        id: &str,
-        now: OffsetDateTime,
-    ) -> Result<(), AuthError> {
-        if let Some(remote) = caller.metadata().get("remote") {
-            let address = remote
-                .rsplit_once(':')
-                .map_or(remote.as_str(), |(address, _port)| address);
-            let key = LimitKey::tries("login.address", address);
-            self.parts
-                .limiter
-                .take(key, 1, self.config.logins_per_address, now)
-                .await?;
-        }
-        let key = LimitKey::tries("login.account", format!("{named}/{}", id.trim().to_lowercase()));
+    /// One more try from where the caller is.
+    pub(crate) async fn count_address(&self, caller: &Caller, now: OffsetDateTime) -> Result<(), AuthError> {
+        let Some(remote) = caller.metadata().get("remote") else {
+            return Ok(());
+        };
+        let key = LimitKey::tries("login.address", network(remote));
+        Ok(self
+            .parts
+            .limiter
+            .take(key, 1, self.config.logins_per_address, now)
+            .await?)
+    }
+
+    /// One more try at this account's secret, by whichever of its names it was asked for. One that nobody has is
+    /// counted alike.
+    pub(crate) async fn count_try(&self, namespace: &str, id: &str, now: OffsetDateTime) -> Result<(), AuthError> {
+        let key = LimitKey::tries("login.account", format!("{namespace}/{}", id.trim().to_lowercase()));
         Ok(self
             .parts
             .limiter
@@ -149,6 +159,19 @@ impl App {
     }
 }
 
+/// What one subscriber of a network has: an IPv4 address, or the 64 bits that an IPv6 network is known by.
+fn network(remote: &str) -> String {
+    let address = remote
+        .parse::<SocketAddr>()
+        .map(|socket| socket.ip())
+        .or_else(|_| remote.parse::<IpAddr>());
+    match address.map(|address| address.to_canonical()) {
+        Ok(IpAddr::V6(v6)) => format!("{:?}", &v6.segments()[..4]),
+        Ok(v4) => v4.to_string(),
+        Err(_) => remote.to_owned(),
+    }
+}
+
 /// The account of that id, or else of that name; an address in any case.
 pub(super) async fn find_by_id_or_name(store: &Store<'_>, id: &str) -> Result<Option<Account>, AuthError> {
     if super::well_formed("An id", id).is_err() {
@@ -160,5 +183,19 @@ pub(super) async fn find_by_id_or_name(store: &Store<'_>, id: &str) -> Result<Op
     match Email::parse(id) {
         Ok(email) => Ok(store.find_account_named(email.as_str()).await?),
         Err(_) => Ok(store.find_account_named(id).await?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::network;
+
+    #[test]
+    fn all_addresses_of_one_subscriber_count_together() {
+        assert_eq!(network("192.0.2.1:4711"), network("192.0.2.1"));
+        assert_eq!(network("[::ffff:192.0.2.1]:80"), network("192.0.2.1:1"));
+        assert_eq!(network("[2001:db8:1:2::7]:80"), network("[2001:db8:1:2:ffff::9]:443"));
+        assert_ne!(network("[2001:db8:1:2::7]:80"), network("[2001:db8:1:3::7]:80"));
+        assert_ne!(network("192.0.2.1:80"), network("192.0.2.2:80"));
     }
 }

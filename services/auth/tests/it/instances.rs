@@ -138,3 +138,24 @@ async fn the_runtime_may_ask_over_the_wire_too() {
     let door = world.as_principal(service(&namespace, "greeter", id));
     assert!(log_in(&world, &door, &made.secret).await.is_ok());
 }
+
+#[tokio::test]
+async fn a_service_logs_its_own_users_in_without_naming_its_namespace() {
+    let world = World::platform();
+    world.sign_up("ada-ns", "ada@example.com", "correct horse").await;
+    let instance = start(&world).await;
+    let request = |secret: &str| TokenRequest {
+        id: "owner-of-ada-ns".into(),
+        secret: secret.into(),
+        ..Default::default()
+    };
+    let token = world
+        .auth
+        .token(&instance.door, request("correct horse"))
+        .await
+        .expect("its user")
+        .token;
+    let user = world.holder(&token.expect("a token")).await.expect("good");
+    assert_eq!(user.account().expect("an account").instance, None);
+    assert_eq!(words(world.auth.token(&instance.door, request("wrong")).await).0, 400);
+}

@@ -124,6 +124,21 @@ async fn guessing_is_slowed_down_by_account() {
 }
 
 #[tokio::test]
+async fn an_accounts_other_names_give_no_more_guesses() {
+    let world = World::platform();
+    world.sign_up("ada-ns", "ada@example.com", "correct horse").await;
+    let aliases = ["ada@example.com", "ADA@example.com", "owner-of-ada-ns"];
+    let mut guesses = 0;
+    for (named, id) in ["ada-ns", "", "micro"]
+        .iter()
+        .flat_map(|named| aliases.map(|id| (named, id)))
+    {
+        guesses += usize::from(words(world.log_in(named, id, "wrong").await).0 == 400);
+    }
+    assert_eq!(guesses, 5 + 2, "and two at names that nobody has where they were tried");
+}
+
+#[tokio::test]
 async fn guessing_is_slowed_down_by_address() {
     let world = World::local();
     let mut refused = 0;
