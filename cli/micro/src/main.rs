@@ -6,18 +6,16 @@ mod boot;
 mod commands;
 mod ctx;
 mod envs;
-mod exit;
 mod home;
 mod json;
 mod login;
-mod out;
-mod prompt;
 mod remote;
 mod schema;
 mod source;
 mod span;
-mod table;
 mod upload;
+
+use micro_terminal::{exit, out, prompt, table};
 
 fn main() -> std::process::ExitCode {
     // The keeper of a running instance is this binary under another first word.

@@ -1,20 +1,20 @@
 //! `config.json`: nested objects of strings, addressed by dotted paths (`namespaces.home.current`).
 
+use micro_terminal::PrivateFile;
 use serde_json::{Map, Value, json};
 
-use super::Guarded;
 use crate::exit::{Failure, Result};
 
 /// The file.
 #[derive(Clone, Debug)]
-pub struct ConfigFile(Guarded);
+pub struct ConfigFile(PrivateFile);
 
 /// What it said when it was read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config(Map<String, Value>);
 
 impl ConfigFile {
-    pub(super) fn new(file: Guarded) -> Self {
+    pub(super) fn new(file: PrivateFile) -> Self {
         Self(file)
     }
 

@@ -3,9 +3,9 @@
 use std::fs::File;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use micro_terminal::PrivateFile;
 use serde::{Deserialize, Serialize};
 
-use super::Guarded;
 use crate::exit::{Failure, Result};
 
 /// What a login leaves behind. Times are unix seconds.
@@ -26,7 +26,7 @@ pub struct Token {
 
 /// The file.
 #[derive(Clone, Debug)]
-pub struct TokenFile(Guarded);
+pub struct TokenFile(PrivateFile);
 
 /// The file while nobody else may change it.
 pub struct Locked<'f> {
@@ -40,7 +40,7 @@ pub fn token_key(address: &str, namespace: &str, account: &str) -> String {
 }
 
 impl TokenFile {
-    pub(super) fn new(file: Guarded) -> Self {
+    pub(super) fn new(file: PrivateFile) -> Self {
         Self(file)
     }
 

@@ -22,6 +22,8 @@ pub struct JobRow {
     pub run_at: OffsetDateTime,
     /// Tries so far.
     pub attempts: u32,
+    /// Whether a worker has it now.
+    pub claimed: bool,
     /// Why the last one failed.
     pub last_error: Option<String>,
     /// When it was given up, if it was.
@@ -36,6 +38,7 @@ struct Row {
     queued_at: OffsetDateTime,
     run_at: OffsetDateTime,
     attempts: i64,
+    claimed: bool,
     last_error: Option<String>,
     parked_at: Option<OffsetDateTime>,
 }
@@ -46,7 +49,8 @@ pub async fn list(tx: &mut SystemTx, parked_only: bool, after: Option<&JobRow>) 
         (row.queued_at, row.id.uuid())
     });
     let rows: Vec<Row> = sqlx::query_as(
-        "select job_id, namespace_id, kind, queued_at, run_at, attempts, last_error, parked_at from jobs
+        "select job_id, namespace_id, kind, queued_at, run_at, attempts,
+                claimed_by is not null as claimed, last_error, parked_at from jobs
          where (parked_at is not null or not $1) and (queued_at, job_id) > ($2, $3)
          order by queued_at, job_id limit 500",
     )
@@ -79,6 +83,7 @@ impl From<Row> for JobRow {
             queued_at: row.queued_at,
             run_at: row.run_at,
             attempts: row.attempts as u32,
+            claimed: row.claimed,
             last_error: row.last_error,
             parked_at: row.parked_at,
         }

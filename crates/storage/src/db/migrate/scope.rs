@@ -19,6 +19,8 @@ enum Kind {
     Queue,
     /// `system`: the system role's alone.
     System,
+    /// `system, append only`: the system role's alone, and what is written stays.
+    Appended,
 }
 
 /// The tables that a migration makes, and their kind.
@@ -45,6 +47,7 @@ impl Scope {
             "both" => Kind::Both,
             "queue" => Kind::Queue,
             "system" => Kind::System,
+            "system, append only" => Kind::Appended,
             other => return refuse(&format!("unknown scope {other:?}")),
         };
         if tables.is_empty() {
@@ -65,7 +68,7 @@ impl Scope {
 impl Kind {
     fn statements(self, table: &str, serving: &str, system: &str) -> Vec<String> {
         let mut all = vec![format!("revoke all on {table} from public, {serving}, {system}")];
-        if self != Self::System {
+        if !matches!(self, Self::System | Self::Appended) {
             all.extend([
                 format!("alter table {table} enable row level security"),
                 format!("alter table {table} force row level security"),
@@ -76,7 +79,7 @@ impl Kind {
         let system_sees = match self {
             Self::Both | Self::Queue => Some("using (true) with check (true)"),
             Self::Swept => Some("using (expires_at < now()) with check (false)"),
-            Self::Tenant | Self::System => None,
+            Self::Tenant | Self::System | Self::Appended => None,
         };
         if let Some(rows) = system_sees {
             all.push(format!("drop policy if exists system_rows on {table}"));
@@ -91,6 +94,7 @@ impl Kind {
             Self::Both => (everything, everything),
             Self::Queue => ("insert", everything),
             Self::System => ("", everything),
+            Self::Appended => ("", "select, insert"),
         };
         for (rights, role) in [(for_serving, serving), (for_system, system)] {
             if !rights.is_empty() {
@@ -133,6 +137,16 @@ mod tests {
         let all = scope.statements("\"s\"", "\"y\"").join("\n");
         assert!(all.contains("force row level security") && all.contains(POLICY));
         assert!(!all.contains("to \"y\"") && !all.contains("truncate"));
+    }
+
+    #[test]
+    fn what_is_only_appended_cannot_be_changed() {
+        let text = "-- scope: system, append only\ncreate table if not exists audit (\n id uuid)";
+        let all = Scope::of("x", text)
+            .expect("ok")
+            .expect("one")
+            .statements("\"s\"", "\"y\"");
+        assert_eq!(all[1..], ["grant select, insert on \"audit\" to \"y\""]);
     }
 
     #[test]

@@ -1,0 +1,7 @@
+//! Operators on a real database; the services they look at are stand-ins.
+
+mod audit;
+mod customers;
+mod jobs;
+mod logins;
+mod world;
