@@ -54,3 +54,12 @@ pub(crate) fn become_uid(uid: u32) -> io::Result<()> {
         check(libc::setresuid(uid, uid, uid)).map(drop)
     }
 }
+
+/// Opening `/dev/stdout` or `/dev/stderr` anew asks whose the pipe is.
+pub(crate) fn own_outputs(uid: u32) -> io::Result<()> {
+    for output in [1, 2] {
+        // SAFETY: plain numbers.
+        check(unsafe { libc::fchown(output, uid, uid) })?;
+    }
+    Ok(())
+}

@@ -155,6 +155,7 @@ fn confine(spec: &Spec, mode: Mode, groups: &Groups) -> Result<(), Failure> {
     groups.join().step("join the control group")?;
     capabilities::drop_bounding_set().step("give up capabilities")?;
     if mode == Mode::Root {
+        userns::own_outputs(userns::SERVICE_UID).step("own its output")?;
         userns::become_uid(userns::SERVICE_UID).step("become the program's user")?;
     }
     capabilities::keep_only(&[]).step("give up capabilities")?;

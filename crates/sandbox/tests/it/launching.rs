@@ -98,7 +98,10 @@ async fn what_a_link_points_to_is_not_shown() {
         panic!("{error:?}")
     };
     assert_eq!(failure.errno, Some(libc::ELOOP), "{failure}");
-    assert!(!place.state_dir().join("cgroups").exists(), "what was made is gone again");
+    assert!(
+        !place.state_dir().join("cgroups").exists(),
+        "what was made is gone again"
+    );
 }
 
 #[tokio::test]
