@@ -17,7 +17,8 @@ use tokio::{net::TcpStream, sync::Mutex};
 
 use crate::{Endpoint, ID, tls};
 
-pub type RequestBody = Either<Full<Bytes>, StreamBody<Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Status>> + Send>>>>;
+pub type RequestBody =
+    Either<Full<Bytes>, StreamBody<Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Status>> + Send>>>>;
 
 /// Dialling, with the TLS handshake.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,7 +36,10 @@ pub struct Connection {
 
 impl Connection {
     pub fn to(endpoint: Endpoint) -> Self {
-        Self { endpoint, sender: Mutex::new(None) }
+        Self {
+            endpoint,
+            sender: Mutex::new(None),
+        }
     }
 
     pub fn endpoint(&self) -> &Endpoint {
@@ -72,8 +76,10 @@ impl Connection {
             .initial_connection_window_size(CONNECTION_WINDOW);
         // The connection's own errors are seen by each call on it; its task has nobody else to tell.
         let (sender, connection) = if self.endpoint.is_tls() {
-            let (sender, connection) =
-                builder.handshake(TokioIo::new(tls::connect(&self.endpoint, tcp).await?)).await.map_err(io::Error::other)?;
+            let (sender, connection) = builder
+                .handshake(TokioIo::new(tls::connect(&self.endpoint, tcp).await?))
+                .await
+                .map_err(io::Error::other)?;
             (sender, Way::Left(connection))
         } else {
             let (sender, connection) = builder.handshake(TokioIo::new(tcp)).await.map_err(io::Error::other)?;

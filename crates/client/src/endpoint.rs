@@ -27,7 +27,11 @@ impl Endpoint {
         };
         let (host, port) = split(rest).ok_or_else(invalid)?;
         let port = port.map(|p| p.parse::<u16>().map_err(|_| invalid())).transpose()?;
-        let host = if host.is_empty() && port.is_some() { "127.0.0.1" } else { host };
+        let host = if host.is_empty() && port.is_some() {
+            "127.0.0.1"
+        } else {
+            host
+        };
         let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
         if host.is_empty() || !host.chars().all(valid) {
             return Err(invalid());
@@ -38,7 +42,12 @@ impl Endpoint {
             (None, port) => port.is_none_or(|p| p == 443),
         };
         let port = port.unwrap_or(if tls { 443 } else { 80 });
-        Ok(Self { host: host.to_owned(), port, tls, ca_file: None })
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+            tls,
+            ca_file: None,
+        })
     }
 
     /// The same server, trusting also the certificates in a PEM file.
@@ -68,7 +77,11 @@ impl Endpoint {
     }
 
     pub(crate) fn authority(&self) -> String {
-        if self.host.contains(':') { format!("[{}]:{}", self.host, self.port) } else { format!("{}:{}", self.host, self.port) }
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
     }
 }
 

@@ -40,7 +40,10 @@ pub struct Client {
 impl Client {
     /// A client of `endpoint`; nothing is dialled yet.
     pub fn new(endpoint: Endpoint) -> Self {
-        Self { connection: Arc::new(Connection::to(endpoint)), timeout: DEFAULT_TIMEOUT }
+        Self {
+            connection: Arc::new(Connection::to(endpoint)),
+            timeout: DEFAULT_TIMEOUT,
+        }
     }
 
     /// A client of `endpoint`, connected: a server that is not there is told apart from a call that fails.
@@ -53,7 +56,10 @@ impl Client {
     /// The same client, on the same connection, waiting so long for unary calls.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
-        Self { connection: self.connection.clone(), timeout }
+        Self {
+            connection: self.connection.clone(),
+            timeout,
+        }
     }
 
     /// Calls `Handler.Method` of a service with a JSON body; the answer is JSON too.
@@ -61,7 +67,11 @@ impl Client {
         let call = json_call(service, endpoint, MethodKind::Unary, body);
         match self.call(caller, call).await? {
             Payload::One(answer) => Ok(answer),
-            Payload::Many(mut answers) => answers.next().await.unwrap_or_else(|| Err(no_answer())).map_err(Error::from),
+            Payload::Many(mut answers) => answers
+                .next()
+                .await
+                .unwrap_or_else(|| Err(no_answer()))
+                .map_err(Error::from),
         }
     }
 
@@ -73,13 +83,21 @@ impl Client {
         endpoint: &str,
         body: Bytes,
     ) -> Result<Streaming<Bytes>, Error> {
-        let answers = self.call(caller, json_call(service, endpoint, MethodKind::ServerStream, body)).await?;
+        let answers = self
+            .call(caller, json_call(service, endpoint, MethodKind::ServerStream, body))
+            .await?;
         Ok(Box::pin(answers.frames().map(|m| m.map_err(Error::from))))
     }
 
     fn request(&self, caller: &Caller, call: Outgoing, failed: &Failed) -> Result<Request<RequestBody>, Error> {
-        let uri = self.connection.endpoint().uri(&call.path).map_err(|_| malformed(&call.path))?;
-        let mut request = Request::post(uri).body(request_body(call.payload, failed)).map_err(|_| malformed(&call.path))?;
+        let uri = self
+            .connection
+            .endpoint()
+            .uri(&call.path)
+            .map_err(|_| malformed(&call.path))?;
+        let mut request = Request::post(uri)
+            .body(request_body(call.payload, failed))
+            .map_err(|_| malformed(&call.path))?;
         let wait = (!call.kind.streams_replies()).then_some(self.timeout);
         set_headers(request.headers_mut(), caller, call.codec, wait)?;
         Ok(request)
@@ -91,10 +109,16 @@ impl Client {
         let request = self.request(caller, call, &failed)?;
         let answer = async {
             let answers = self.connection.send(request).await?;
-            if streams { Ok(Payload::Many(answers)) } else { only(answers).await }
+            if streams {
+                Ok(Payload::Many(answers))
+            } else {
+                only(answers).await
+            }
         };
         // What broke the request's own side says more than the reset that it caused.
-        answer.await.map_err(|status| failed.take().unwrap_or_else(|| status.into()))
+        answer
+            .await
+            .map_err(|status| failed.take().unwrap_or_else(|| status.into()))
     }
 }
 
@@ -143,13 +167,15 @@ fn request_body(payload: Payload, failed: &Failed) -> RequestBody {
         Payload::One(message) => RequestBody::Left(http_body_util::Full::new(micro_rpc::frame(&message))),
         Payload::Many(messages) => {
             let failed = failed.clone();
-            RequestBody::Right(http_body_util::StreamBody::new(Box::pin(messages.map(move |message| match message {
-                Ok(message) => Ok(hyper::body::Frame::data(micro_rpc::frame(&message))),
-                Err(status) => {
-                    failed.put(status.clone().into());
-                    Err(status)
-                }
-            }))))
+            RequestBody::Right(http_body_util::StreamBody::new(Box::pin(messages.map(
+                move |message| match message {
+                    Ok(message) => Ok(hyper::body::Frame::data(micro_rpc::frame(&message))),
+                    Err(status) => {
+                        failed.put(status.clone().into());
+                        Err(status)
+                    }
+                },
+            ))))
         }
     }
 }
@@ -180,7 +206,12 @@ fn json_call(service: &str, endpoint: &str, kind: MethodKind, body: Bytes) -> Ou
         Some((handler, method)) if !method.contains('.') => format!("/{service}.{handler}/{method}"),
         _ => format!("/{endpoint}"),
     };
-    Outgoing { path, codec: Codec::Json, kind, payload: Payload::One(body) }
+    Outgoing {
+        path,
+        codec: Codec::Json,
+        kind,
+        payload: Payload::One(body),
+    }
 }
 
 fn malformed(path: &str) -> Error {
@@ -196,6 +227,10 @@ impl std::fmt::Debug for Client {
 impl Endpoint {
     fn uri(&self, path: &str) -> Result<Uri, http::Error> {
         let scheme = if self.is_tls() { "https" } else { "http" };
-        Uri::builder().scheme(scheme).authority(self.authority()).path_and_query(path).build()
+        Uri::builder()
+            .scheme(scheme)
+            .authority(self.authority())
+            .path_and_query(path)
+            .build()
     }
 }

@@ -17,7 +17,9 @@ pub async fn connect(endpoint: &Endpoint, tcp: TcpStream) -> io::Result<TlsStrea
 }
 
 fn config(endpoint: &Endpoint) -> io::Result<ClientConfig> {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let mut roots = RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
     if let Some(file) = endpoint.ca_file() {
         let read = |e| io::Error::other(format!("reading the CA file {}: {e}", file.display()));
         for certificate in CertificateDer::pem_file_iter(file).map_err(read)? {

@@ -36,7 +36,10 @@ impl Body {
     pub fn of(payload: Payload, on_error: OnError) -> Self {
         Self(match payload {
             Payload::One(message) => State::One(frame(&message)),
-            Payload::Many(frames) => State::Many { frames, on_error: Some(on_error) },
+            Payload::Many(frames) => State::Many {
+                frames,
+                on_error: Some(on_error),
+            },
         })
     }
 }

@@ -53,16 +53,17 @@ impl Codec {
         match self {
             Self::Proto => M::decode(bytes).map_err(|e| unreadable(&e.to_string())),
             Self::Json if matches!(bytes.trim_ascii(), b"" | b"null") => Ok(M::default()),
-            Self::Json => {
-                serde_json::from_slice(&bytes).map_err(|e| unreadable(&why(&bytes, M::DESCRIPTOR, &e)))
-            }
+            Self::Json => serde_json::from_slice(&bytes).map_err(|e| unreadable(&why(&bytes, M::DESCRIPTOR, &e))),
         }
     }
 }
 
 /// Upstream's plain status for a message that cannot be read.
 fn unreadable(why: &str) -> Status {
-    Status::plain(Code::INTERNAL, format!("grpc: failed to unmarshal the received message {why}"))
+    Status::plain(
+        Code::INTERNAL,
+        format!("grpc: failed to unmarshal the received message {why}"),
+    )
 }
 
 /// Why JSON was refused, in upstream's words where the reason is a field that does not exist.
@@ -97,7 +98,11 @@ mod tests {
 
     #[test]
     fn a_content_type_names_its_codec() {
-        for proto in ["application/grpc", "application/grpc+proto", "application/grpc; charset=utf-8"] {
+        for proto in [
+            "application/grpc",
+            "application/grpc+proto",
+            "application/grpc; charset=utf-8",
+        ] {
             assert_eq!(Codec::of_content_type(proto), Some(Codec::Proto));
         }
         assert_eq!(Codec::of_content_type("application/grpc+json"), Some(Codec::Json));

@@ -2,7 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use http::HeaderMap;
 use micro_error::{Error, Kind};
 use tokio::time::Instant;
@@ -25,7 +25,9 @@ impl Deadline {
     /// What the headers ask for: the sooner of the two.
     pub fn of(headers: &HeaderMap) -> Self {
         let text = |name| headers.get(name).and_then(|v: &http::HeaderValue| v.to_str().ok());
-        let micro = text(TIMEOUT_HEADER).and_then(|t| t.parse().ok()).map(Duration::from_nanos);
+        let micro = text(TIMEOUT_HEADER)
+            .and_then(|t| t.parse().ok())
+            .map(Duration::from_nanos);
         let grpc = text("grpc-timeout").and_then(parse_grpc);
         micro.into_iter().chain(grpc).min().map_or(Self(None), Self::within)
     }
@@ -35,11 +37,10 @@ impl Deadline {
         self.0.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
-    /// The sooner of this and `wait` from now.
+    /// This, or so long from now where there is none.
     #[must_use]
-    pub fn at_most(self, wait: Duration) -> Self {
-        let limit = Self::within(wait).0;
-        Self(self.0.into_iter().chain(limit).min())
+    pub fn or_within(self, wait: Duration) -> Self {
+        if self.0.is_some() { self } else { Self::within(wait) }
     }
 
     /// Waits until it has passed; forever where there is none.
@@ -53,7 +54,9 @@ impl Deadline {
     /// Runs `work` until the caller stops waiting.
     pub async fn bound<T>(self, work: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
         match self.0 {
-            Some(at) => tokio::time::timeout_at(at, work).await.unwrap_or_else(|_| Err(exceeded().into())),
+            Some(at) => tokio::time::timeout_at(at, work)
+                .await
+                .unwrap_or_else(|_| Err(exceeded().into())),
             None => work.await,
         }
     }
@@ -63,29 +66,21 @@ impl Deadline {
     pub fn bound_payload(self, payload: Payload) -> Payload {
         match (self.0, payload) {
             (Some(_), Payload::Many(frames)) => {
-                let over = futures::stream::once(async move {
-                    self.passed().await;
-                    Err(exceeded().into())
-                });
-                let ended = |item: &Option<Result<_, Status>>| std::future::ready(item.is_some());
-                let marked = frames.map(Some).chain(futures::stream::iter([None]));
-                let both = futures::stream::select(marked, over.map(Some)).take_while(ended).filter_map(std::future::ready);
-                Payload::Many(Box::pin(end_after_error(both)))
+                Payload::Many(Box::pin(stream::unfold(Some(frames), move |open| async move {
+                    let mut frames = open?;
+                    let next = tokio::select! {
+                        biased;
+                        next = frames.next() => next?,
+                        () = self.passed() => Err(exceeded().into()),
+                    };
+                    // Nothing follows an error.
+                    let open = next.is_ok().then_some(frames);
+                    Some((next, open))
+                })))
             }
             (_, payload) => payload,
         }
     }
-}
-
-/// Nothing follows an error.
-fn end_after_error<T>(
-    items: impl futures::Stream<Item = Result<T, Status>>,
-) -> impl futures::Stream<Item = Result<T, Status>> {
-    items.scan(false, |failed, item| {
-        let go_on = !*failed;
-        *failed |= item.is_err();
-        std::future::ready(go_on.then_some(item))
-    })
 }
 
 /// Micro's answer to a caller that waited long enough.
@@ -113,7 +108,10 @@ mod tests {
     use super::*;
 
     fn asked(pairs: &[(&'static str, &'static str)]) -> Option<u128> {
-        let headers = pairs.iter().map(|(n, v)| (n.parse().expect("name"), v.parse().expect("value"))).collect();
+        let headers = pairs
+            .iter()
+            .map(|(n, v)| (n.parse().expect("name"), v.parse().expect("value")))
+            .collect();
         Deadline::of(&headers).remaining().map(|d| d.as_millis())
     }
 
@@ -129,12 +127,21 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_stream_ends_with_the_deadline_or_with_its_source() {
         let deadline = Deadline::within(Duration::from_millis(5));
-        let endless = Payload::Many(Box::pin(futures::stream::once(async { Ok("a".into()) }).chain(futures::stream::pending())));
+        let endless = Payload::Many(Box::pin(
+            futures::stream::once(async { Ok("a".into()) }).chain(futures::stream::pending()),
+        ));
         let got: Vec<_> = deadline.bound_payload(endless).frames().collect().await;
-        assert!(matches!(got.as_slice(), [Ok(_), Err(Status::Error(e))] if e.kind() == Kind::Timeout), "{got:?}");
+        assert!(
+            matches!(got.as_slice(), [Ok(_), Err(Status::Error(e))] if e.kind() == Kind::Timeout),
+            "{got:?}"
+        );
 
         let short = Payload::Many(Box::pin(futures::stream::iter([Ok("a".into())])));
-        let got: Vec<_> = Deadline::within(Duration::from_secs(3600)).bound_payload(short).frames().collect().await;
+        let got: Vec<_> = Deadline::within(Duration::from_secs(3600))
+            .bound_payload(short)
+            .frames()
+            .collect()
+            .await;
         assert!(matches!(got.as_slice(), [Ok(_)]), "{got:?}");
     }
 }

@@ -30,7 +30,11 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: std::fmt::Display,
 {
-    let reader = Reader { body: Box::pin(body), buffered: BytesMut::new(), done: false };
+    let reader = Reader {
+        body: Box::pin(body),
+        buffered: BytesMut::new(),
+        done: false,
+    };
     Box::pin(stream::unfold(reader, |mut reader| async move {
         let next = reader.next().await.transpose()?;
         reader.done |= next.is_err();
@@ -59,7 +63,12 @@ where
             }
             match self.body.frame().await {
                 None => self.done = true,
-                Some(Err(e)) => return Err(Status::plain(Code::UNAVAILABLE, format!("the connection was lost: {e}"))),
+                Some(Err(e)) => {
+                    return Err(Status::plain(
+                        Code::UNAVAILABLE,
+                        format!("the connection was lost: {e}"),
+                    ));
+                }
                 Some(Ok(frame)) => match frame.into_data() {
                     // The usual case, one message a chunk, is not copied.
                     Ok(data) if self.buffered.is_empty() => self.buffered = data.into(),
@@ -89,7 +98,10 @@ fn split(buffered: &mut BytesMut) -> Result<Option<Bytes>, Status> {
         return Ok(None);
     };
     if compressed != 0 {
-        return Err(Status::plain(Code::UNIMPLEMENTED, "compressed messages are not supported"));
+        return Err(Status::plain(
+            Code::UNIMPLEMENTED,
+            "compressed messages are not supported",
+        ));
     }
     let length = u32::from_be_bytes([a, b, c, d]) as usize;
     if length > MAX_MESSAGE_BYTES {
@@ -116,7 +128,9 @@ mod tests {
     use super::*;
 
     fn body_of(chunks: Vec<Bytes>) -> Frames {
-        let frames = chunks.into_iter().map(|c| Ok::<_, std::convert::Infallible>(Frame::data(c)));
+        let frames = chunks
+            .into_iter()
+            .map(|c| Ok::<_, std::convert::Infallible>(Frame::data(c)));
         deframe(StreamBody::new(stream::iter(frames)))
     }
 
@@ -134,15 +148,35 @@ mod tests {
     async fn half_a_message_is_an_error_and_then_the_end() {
         let cut = frame(b"whole").slice(..7);
         let got: Vec<_> = body_of(vec![cut]).collect().await;
-        assert!(matches!(got.as_slice(), [Err(Status::Plain { code: Code::INTERNAL, .. })]), "{got:?}");
+        assert!(
+            matches!(
+                got.as_slice(),
+                [Err(Status::Plain {
+                    code: Code::INTERNAL,
+                    ..
+                })]
+            ),
+            "{got:?}"
+        );
     }
 
     #[tokio::test]
     async fn the_limit_is_exact_and_named() {
-        let at = body_of(vec![frame(&vec![0; MAX_MESSAGE_BYTES])]).next().await.expect("one");
+        let at = body_of(vec![frame(&vec![0; MAX_MESSAGE_BYTES])])
+            .next()
+            .await
+            .expect("one");
         assert_eq!(at.expect("allowed").len(), MAX_MESSAGE_BYTES);
-        let head = [&[0][..], &u32::try_from(MAX_MESSAGE_BYTES + 1).expect("fits").to_be_bytes()].concat();
-        let over = body_of(vec![head.into()]).next().await.expect("one").expect_err("refused before its bytes come");
+        let head = [
+            &[0][..],
+            &u32::try_from(MAX_MESSAGE_BYTES + 1).expect("fits").to_be_bytes(),
+        ]
+        .concat();
+        let over = body_of(vec![head.into()])
+            .next()
+            .await
+            .expect("one")
+            .expect_err("refused before its bytes come");
         assert_eq!(Error::from(over.clone()).kind(), Kind::TooLarge);
         assert!(Error::from(over).message().contains("message.bytes"));
     }

@@ -7,8 +7,18 @@ use micro_tenancy::Metadata;
 pub const MAX_METADATA_BYTES: usize = 16 << 10;
 
 /// Belong to one hop or to the door, never to a handler: credentials are held by the `Caller`.
-const NOT_METADATA: [&str; 10] =
-    ["authorization", "connection", "content-length", "content-type", "cookie", "host", "te", "trailer", "transfer-encoding", "upgrade"];
+const NOT_METADATA: [&str; 10] = [
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "host",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 
 /// The metadata of a request. Repeated values are joined as upstream does; binary ones are left out.
 pub fn metadata(headers: &HeaderMap) -> Metadata {
@@ -50,13 +60,21 @@ mod tests {
     #[test]
     fn credentials_and_hop_headers_are_no_metadata() {
         let mut headers = HeaderMap::new();
-        for (name, value) in [("authorization", "Bearer x"), ("cookie", "a=b"), ("te", "trailers"), ("grpc-timeout", "1S")] {
+        for (name, value) in [
+            ("authorization", "Bearer x"),
+            ("cookie", "a=b"),
+            ("te", "trailers"),
+            ("grpc-timeout", "1S"),
+        ] {
             headers.append(name, HeaderValue::from_static(value));
         }
         headers.append("micro-namespace", HeaderValue::from_static("a"));
         headers.append("x-many", HeaderValue::from_static("1"));
         headers.append("x-many", HeaderValue::from_static("2"));
         let got: Vec<_> = metadata(&headers).into_iter().collect();
-        assert_eq!(got, [("micro-namespace".into(), "a".into()), ("x-many".into(), "1, 2".into())]);
+        assert_eq!(
+            got,
+            [("micro-namespace".into(), "a".into()), ("x-many".into(), "1, 2".into())]
+        );
     }
 }

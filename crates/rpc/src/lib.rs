@@ -19,7 +19,9 @@ mod status;
 pub use body::{Body, OnError};
 pub use codec::{Codec, Message};
 pub use deadline::{Deadline, TIMEOUT_HEADER};
-pub use descriptor::{EnumDescriptor, FieldDescriptor, FieldType, MessageDescriptor, MethodDescriptor, MethodKind, ServiceDescriptor};
+pub use descriptor::{
+    EnumDescriptor, FieldDescriptor, FieldType, MessageDescriptor, MethodDescriptor, MethodKind, ServiceDescriptor,
+};
 pub use frame::{FRAME_HEADER_BYTES, MAX_MESSAGE_BYTES, deframe, frame};
 pub use headers::{MAX_METADATA_BYTES, metadata, metadata_headers};
 pub use payload::{Frames, Payload, Streaming};

@@ -30,7 +30,9 @@ impl Payload {
 
     /// A stream of typed messages.
     pub fn many<M: Message>(codec: Codec, messages: Streaming<M>) -> Self {
-        Self::Many(Box::pin(messages.map(move |m| m.map(|m| codec.encode(&m)).map_err(Status::from))))
+        Self::Many(Box::pin(
+            messages.map(move |m| m.map(|m| codec.encode(&m)).map_err(Status::from)),
+        ))
     }
 
     /// The first message, decoded. Does not wait for the sender to finish: Go clients leave the request side
@@ -48,7 +50,10 @@ impl Payload {
 
     /// The messages, decoded as they come.
     pub fn typed<M: Message>(self, codec: Codec) -> Streaming<M> {
-        Box::pin(self.frames().map(move |f| f.and_then(|b| codec.decode(b)).map_err(Error::from)))
+        Box::pin(
+            self.frames()
+                .map(move |f| f.and_then(|b| codec.decode(b)).map_err(Error::from)),
+        )
     }
 
     /// The messages, as they travel.

@@ -8,7 +8,7 @@ use http::{HeaderValue, Request, Response, header::CONTENT_TYPE};
 use micro_error::{Error, Kind};
 use micro_tenancy::Caller;
 
-use crate::{Body, Call, Codec, Code, Deadline, Path, Payload, Service, Status, deframe, metadata};
+use crate::{Body, Call, Code, Codec, Deadline, Path, Payload, Service, Status, deframe, metadata};
 
 /// Services by registry name and handler.
 #[derive(Clone, Default)]
@@ -27,7 +27,10 @@ impl Router {
     /// The same router, answering for a service under another name (`go.micro.service.signup`).
     #[must_use]
     pub fn with_name(mut self, name: &str, service: Arc<dyn Service>) -> Self {
-        self.services.entry(name.to_owned()).or_default().insert(service.descriptor().name, service);
+        self.services
+            .entry(name.to_owned())
+            .or_default()
+            .insert(service.descriptor().name, service);
         self
     }
 
@@ -56,7 +59,9 @@ impl Router {
         B::Error: std::fmt::Display,
     {
         let (head, body) = request.into_parts();
-        let Some(codec) = codec_of(&head.headers) else { return unsupported(&head.headers) };
+        let Some(codec) = codec_of(&head.headers) else {
+            return unsupported(&head.headers);
+        };
         let path = head.uri.path().to_owned();
         let Some(parsed) = Path::parse(&path) else {
             let status = Status::plain(Code::INVALID_ARGUMENT, format!("malformed method name: {path:?}"));
@@ -79,12 +84,17 @@ impl Router {
 
 /// The codec that a request's content type names.
 pub fn codec_of(headers: &http::HeaderMap) -> Option<Codec> {
-    headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).and_then(Codec::of_content_type)
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .and_then(Codec::of_content_type)
 }
 
 /// Makes one call, within its deadline. A handler that panics fails this call and nothing else.
 pub async fn run(service: &dyn Service, call: Call, deadline: Deadline) -> Result<Payload, Status> {
-    let work = AssertUnwindSafe(service.call(call)).catch_unwind().map(|done| done.unwrap_or_else(|p| Err(panicked(p))));
+    let work = AssertUnwindSafe(service.call(call))
+        .catch_unwind()
+        .map(|done| done.unwrap_or_else(|p| Err(panicked(p))));
     let payload = deadline.bound(work).await?;
     Ok(deadline.bound_payload(guarded(payload)))
 }
@@ -93,7 +103,9 @@ fn guarded(payload: Payload) -> Payload {
     match payload {
         Payload::One(message) => Payload::One(message),
         Payload::Many(frames) => Payload::Many(Box::pin(
-            AssertUnwindSafe(frames).catch_unwind().map(|item| item.unwrap_or_else(|p| Err(panicked(p)))),
+            AssertUnwindSafe(frames)
+                .catch_unwind()
+                .map(|item| item.unwrap_or_else(|p| Err(panicked(p)))),
         )),
     }
 }
@@ -138,12 +150,17 @@ pub fn log_internal(path: &str, status: &Status) {
 
 /// HTTP 415, as gRPC prescribes for what is not gRPC; with upstream's words for what claims to be.
 fn unsupported(headers: &http::HeaderMap) -> Response<Body> {
-    let given = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let given = headers
+        .get(CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
     let mut response = Response::new(Body::empty());
     if given.starts_with("application/grpc") {
         let text = format!("Unsupported Content-Type: {given}");
         Status::from(Error::new(Kind::Internal, "go.micro.server", text)).write(response.headers_mut());
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(Codec::Proto.content_type()));
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static(Codec::Proto.content_type()));
     } else {
         *response.status_mut() = http::StatusCode::UNSUPPORTED_MEDIA_TYPE;
     }

@@ -57,7 +57,12 @@ impl<C: Channel + ?Sized> Channel for std::sync::Arc<C> {
 impl Outgoing {
     /// A call of a known method.
     pub fn of(method: &'static MethodDescriptor, codec: Codec, payload: Payload) -> Self {
-        Self { path: method.path.to_owned(), codec, kind: method.kind, payload }
+        Self {
+            path: method.path.to_owned(),
+            codec,
+            kind: method.kind,
+            payload,
+        }
     }
 }
 
@@ -80,7 +85,11 @@ impl<'p> Path<'p> {
             return None;
         }
         let (service, handler) = first.rsplit_once('.').unwrap_or(("", first));
-        Some(Self { service, handler, method })
+        Some(Self {
+            service,
+            handler,
+            method,
+        })
     }
 
     /// `Users.Read`: the endpoint that rules and errors name.
@@ -99,7 +108,15 @@ mod tests {
         assert_eq!(path("/auth.Auth/Token"), Some(("auth", "Auth", "Token")));
         assert_eq!(path("/v1.users.Users/Read"), Some(("v1.users", "Users", "Read")));
         assert_eq!(path("/Auth/Token"), Some(("", "Auth", "Token")));
-        for bad in ["", "/", "auth.Auth/Token", "/auth.Auth", "/auth.Auth/", "//Token", "/a/b/c"] {
+        for bad in [
+            "",
+            "/",
+            "auth.Auth/Token",
+            "/auth.Auth",
+            "/auth.Auth/",
+            "//Token",
+            "/a/b/c",
+        ] {
             assert_eq!(path(bad), None, "{bad}");
         }
     }

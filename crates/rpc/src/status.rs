@@ -115,7 +115,10 @@ struct RpcStatus {
 impl Status {
     /// A status of gRPC itself.
     pub fn plain(code: Code, message: impl Into<String>) -> Self {
-        Self::Plain { code, message: message.into() }
+        Self::Plain {
+            code,
+            message: message.into(),
+        }
     }
 
     /// No such handler.
@@ -125,7 +128,10 @@ impl Status {
 
     /// No such method; upstream calls it a service too.
     pub fn unknown_method(service: &ServiceDescriptor, method: &str) -> Self {
-        Self::plain(Code::UNIMPLEMENTED, format!("unknown service {}.{method}", service.name))
+        Self::plain(
+            Code::UNIMPLEMENTED,
+            format!("unknown service {}.{method}", service.name),
+        )
     }
 
     /// The gRPC code.
@@ -140,7 +146,10 @@ impl Status {
     pub fn http(&self) -> u16 {
         match self {
             Self::Error(e) => e.kind().status(),
-            Self::Plain { code: Code::UNIMPLEMENTED, .. } => 404,
+            Self::Plain {
+                code: Code::UNIMPLEMENTED,
+                ..
+            } => 404,
             Self::Plain { code, .. } => kind_of(*code).status(),
         }
     }
@@ -166,7 +175,12 @@ impl Status {
 
     /// Reads the status out of trailers; none where there is none, and where it is OK.
     pub fn read(from: &HeaderMap) -> Option<Self> {
-        let code = from.get("grpc-status")?.to_str().ok().and_then(|c| c.parse().ok()).map_or(Code::UNKNOWN, Code);
+        let code = from
+            .get("grpc-status")?
+            .to_str()
+            .ok()
+            .and_then(|c| c.parse().ok())
+            .map_or(Code::UNKNOWN, Code);
         if code == Code::OK {
             return None;
         }
@@ -174,7 +188,9 @@ impl Status {
             return Some(Self::Error(error));
         }
         let text = from.get("grpc-message").map(|m| m.as_bytes()).unwrap_or_default();
-        let text = percent_decode_str(&String::from_utf8_lossy(text)).decode_utf8_lossy().into_owned();
+        let text = percent_decode_str(&String::from_utf8_lossy(text))
+            .decode_utf8_lossy()
+            .into_owned();
         Some(match serde_json::from_str::<WireError>(&text) {
             Ok(wire) if !(wire.id.is_empty() && wire.code == 0 && wire.detail.is_empty()) => Self::Error(wire.into()),
             _ => Self::Plain { code, message: text },
@@ -183,20 +199,57 @@ impl Status {
 }
 
 fn details(code: Code, error: &Error, message: String) -> String {
-    let WireError { id, code: status_code, detail, status } = error.to_wire();
-    let value = prost::Message::encode_to_vec(&ErrorDetail { id, code: status_code, detail, status });
-    let any = Any { type_url: ERROR_TYPE.into(), value };
-    let status = RpcStatus { code: i32::from(code.0), message, details: vec![any] };
+    let WireError {
+        id,
+        code: status_code,
+        detail,
+        status,
+    } = error.to_wire();
+    let value = prost::Message::encode_to_vec(&ErrorDetail {
+        id,
+        code: status_code,
+        detail,
+        status,
+    });
+    let any = Any {
+        type_url: ERROR_TYPE.into(),
+        value,
+    };
+    let status = RpcStatus {
+        code: i32::from(code.0),
+        message,
+        details: vec![any],
+    };
     STANDARD_NO_PAD.encode(prost::Message::encode_to_vec(&status))
 }
 
 fn read_details(value: &HeaderValue) -> Option<Error> {
     let text = value.as_bytes();
-    let bytes = STANDARD_NO_PAD.decode(text).or_else(|_| BASE64_STANDARD.decode(text)).ok()?;
+    let bytes = STANDARD_NO_PAD
+        .decode(text)
+        .or_else(|_| BASE64_STANDARD.decode(text))
+        .ok()?;
     let status: RpcStatus = prost::Message::decode(&*bytes).ok()?;
-    let any = status.details.into_iter().next().filter(|any| any.type_url == ERROR_TYPE)?;
-    let ErrorDetail { id, code, detail, status } = prost::Message::decode(&*any.value).ok()?;
-    Some(WireError { id, code, detail, status }.into())
+    let any = status
+        .details
+        .into_iter()
+        .next()
+        .filter(|any| any.type_url == ERROR_TYPE)?;
+    let ErrorDetail {
+        id,
+        code,
+        detail,
+        status,
+    } = prost::Message::decode(&*any.value).ok()?;
+    Some(
+        WireError {
+            id,
+            code,
+            detail,
+            status,
+        }
+        .into(),
+    )
 }
 
 #[cfg(test)]
@@ -221,7 +274,9 @@ mod tests {
         for without in [&[][..], &["grpc-status-details-bin"], &["grpc-message"]] {
             let mut map = map.clone();
             without.iter().for_each(|name| drop(map.remove(*name)));
-            let Some(Status::Error(back)) = Status::read(&map) else { panic!("an error, without {without:?}") };
+            let Some(Status::Error(back)) = Status::read(&map) else {
+                panic!("an error, without {without:?}")
+            };
             assert_eq!(back.to_json(), Error::from(status.clone()).to_json());
         }
     }
@@ -229,7 +284,10 @@ mod tests {
     #[test]
     fn a_plain_status_keeps_its_code_and_text() {
         let map = trailers(&Status::unknown_handler("Nope"));
-        assert_eq!((map["grpc-status"].as_bytes(), map["grpc-message"].as_bytes()), (&b"12"[..], &b"unknown service Nope"[..]));
+        assert_eq!(
+            (map["grpc-status"].as_bytes(), map["grpc-message"].as_bytes()),
+            (&b"12"[..], &b"unknown service Nope"[..])
+        );
         assert!(!map.contains_key("grpc-status-details-bin"));
         let back = Error::from(Status::read(&map).expect("not ok"));
         assert_eq!((back.id(), back.message()), ("go.micro.client", "unknown service Nope"));
