@@ -165,13 +165,17 @@ impl Catalog {
         }
     }
 
-    /// Ends the leases that `ends` picks; a version without nodes is gone.
-    pub fn remove(&self, now: OffsetDateTime, ends: impl Fn(&Space, &Registered, &Lease) -> bool) {
+    /// Ends the leases that `ends` picks, in one namespace or in all; a version without nodes is gone.
+    pub fn remove(&self, within: Option<NamespaceId>, now: OffsetDateTime, ends: impl Fn(&Registered, &Lease) -> bool) {
         let mut changed = self.turn();
-        for space in self.spaces() {
+        let spaces = match within {
+            Some(namespace) => self.space(namespace).into_iter().collect(),
+            None => self.spaces(),
+        };
+        for space in spaces {
             for registered in space.services.values().flat_map(BTreeMap::values) {
                 let mut left = registered.clone();
-                left.nodes.retain(|lease| !ends(&space, registered, lease));
+                left.nodes.retain(|lease| !ends(registered, lease));
                 if left.nodes.len() == registered.nodes.len() {
                     continue;
                 }
@@ -189,7 +193,7 @@ impl Catalog {
 
     /// Ends the leases that have run out.
     pub fn expire(&self, now: OffsetDateTime) {
-        self.remove(now, |_, _, lease| !lease.lives(now));
+        self.remove(None, now, |_, lease| !lease.lives(now));
     }
 
     /// What has changed since this was last asked.
@@ -197,9 +201,9 @@ impl Catalog {
         self.turn().drain().collect()
     }
 
-    /// Something that was taken, and could not be written down.
-    pub fn still_changed(&self, place: Place) {
-        self.turn().insert(place);
+    /// What was taken, and could not be written down.
+    pub fn still_changed(&self, places: Vec<Place>) {
+        self.turn().extend(places);
     }
 
     fn turn(&self) -> MutexGuard<'_, HashSet<Place>> {

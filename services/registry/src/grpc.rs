@@ -10,6 +10,7 @@ use micro_proto::registry::{
 };
 use micro_rpc::Streaming;
 use micro_tenancy::{Caller, Reach};
+use prost::Message;
 
 use crate::{
     App, RegistryError,
@@ -20,6 +21,9 @@ use crate::{
 const LONGEST: usize = 256;
 /// The most nodes of one registration.
 const NODES: usize = 16;
+
+/// The most bytes of one registration, most of which are endpoints: they are held in memory.
+const DESCRIPTION: usize = 128 << 10;
 
 /// What a question is about.
 enum Scope {
@@ -121,6 +125,9 @@ impl App {
 
     fn register_nodes(&self, caller: &Caller, request: Service) -> Result<(), RegistryError> {
         let (namespace, instance) = self.registrant(caller, &request)?;
+        if request.encoded_len() > DESCRIPTION {
+            return Err(RegistryError::TooLong("a service's description"));
+        }
         let name = ServiceName::parse(request.name)?;
         if self.core.find(name.as_str()).is_some() {
             return Err(RegistryError::Reserved(name.to_string()));
@@ -156,12 +163,13 @@ impl App {
     fn deregister_nodes(&self, caller: &Caller, request: Service) -> Result<(), RegistryError> {
         let (namespace, instance) = self.registrant(caller, &request)?;
         let named = |id: &str| request.nodes.is_empty() || request.nodes.iter().any(|node| node.id == id);
-        self.catalog.remove(self.parts.clock.now(), |space, registered, lease| {
-            let Service { name, version, .. } = &*registered.service;
-            let own = instance.is_none() || lease.instance == instance;
-            let this_version = *name == request.name && *version == request.version;
-            space.namespace.id == namespace.id && this_version && own && named(&lease.node.id)
-        });
+        self.catalog
+            .remove(Some(namespace.id), self.parts.clock.now(), |registered, lease| {
+                let Service { name, version, .. } = &*registered.service;
+                let own = instance.is_none() || lease.instance == instance;
+                let this_version = *name == request.name && *version == request.version;
+                this_version && own && named(&lease.node.id)
+            });
         Ok(())
     }
 

@@ -22,6 +22,7 @@ use micro_proto::registry::RegistryServer;
 use micro_rpc::{Service, ServiceDescriptor, mesh::Instances};
 use micro_storage::records::Records;
 use micro_tenancy::{Authority, SystemTask, Tenant};
+use tokio::sync::Mutex;
 
 pub use error::RegistryError;
 
@@ -49,6 +50,8 @@ pub struct App {
     parts: Arc<Parts>,
     core: Arc<CoreServices>,
     catalog: Arc<Catalog>,
+    /// Held by whoever writes registrations down.
+    pen: Arc<Mutex<()>>,
 }
 
 impl App {
@@ -59,6 +62,7 @@ impl App {
             parts: Arc::new(parts),
             core: Arc::new(core),
             catalog: Arc::default(),
+            pen: Arc::default(),
         }
     }
 

@@ -52,7 +52,8 @@ impl Registrations for App {
     }
 
     fn forget(&self, instance: InstanceId) {
-        self.catalog
-            .remove(self.parts.clock.now(), |_, _, lease| lease.instance == Some(instance));
+        self.catalog.remove(None, self.parts.clock.now(), |_, lease| {
+            lease.instance == Some(instance)
+        });
     }
 }

@@ -75,18 +75,28 @@ impl App {
         );
     }
 
-    /// Writes down what has changed. What cannot be written is tried again with the next change or lease's end:
-    /// a registration is good without it.
+    /// Writes down what has changed. One at a time, so that an older state never lands on a newer one; whoever
+    /// finds the pen taken leaves the change to its holder, or to the next look at the leases. A registration is
+    /// good without it.
     pub(crate) async fn write_changes(&self) {
-        for place in self.catalog.take_changed() {
-            if let Err(error) = self.write_one(&place).await {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "a registration could not be written down"
-                );
-                self.catalog.still_changed(place);
+        let Ok(_pen) = self.pen.try_lock() else { return };
+        let mut failed = Vec::new();
+        loop {
+            let changed = self.catalog.take_changed();
+            if changed.is_empty() {
+                break;
+            }
+            for place in changed {
+                if let Err(error) = self.write_one(&place).await {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "a registration was not written down"
+                    );
+                    failed.push(place);
+                }
             }
         }
+        self.catalog.still_changed(failed);
     }
 
     async fn write_one(&self, place: &Place) -> Result<(), StoreError> {

@@ -196,6 +196,13 @@ async fn a_registration_that_makes_no_sense_is_refused() {
         (with(vec![node("n", "10.0.0.7")]), "host:port"),
         (with(vec![node("n", &"x".repeat(300))]), "too long"),
         (
+            Service {
+                metadata: [("x".into(), "x".repeat(200_000))].into(),
+                ..greeter("v1", "n", 1)
+            },
+            "too long",
+        ),
+        (
             with((0..17).map(|n| node(&n.to_string(), "10.0.0.7:1")).collect()),
             "a node needs an id",
         ),
