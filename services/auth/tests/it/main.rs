@@ -1,6 +1,7 @@
-//! Auth on memory storage, through its generated traits.
+//! Auth through its generated traits, on memory storage but for `back_ends`.
 
 mod accounts;
+mod back_ends;
 mod instances;
 mod logins;
 mod rules;

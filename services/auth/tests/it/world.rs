@@ -73,6 +73,10 @@ impl World {
         )
     }
 
+    pub fn platform_on(records: Arc<dyn Records>) -> Self {
+        Self::build(false, records, TestClock::default(), &SigningKey::generate(), None)
+    }
+
     pub fn local() -> Self {
         Self::build(
             true,
@@ -94,7 +98,6 @@ impl World {
         )
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a test stands in for boot")]
     fn build(
         local: bool,
         records: Arc<dyn Records>,
@@ -102,7 +105,7 @@ impl World {
         key: &SigningKey,
         beside: Option<&World>,
     ) -> Self {
-        let authority = Authority::for_boot();
+        let authority = micro_testkit::authority();
         let new_tokens = || Arc::new(Tokens::new(KeyRing::new(key, []), "test", "main", local));
         let tokens = beside.map_or_else(new_tokens, |other| other.tokens.clone());
         let people = beside.map_or_else(Arc::default, |other| other.people.clone());
