@@ -103,8 +103,10 @@ impl Launcher {
     }
 
     /// [`Self::launch`] on this thread, for some milliseconds.
-    pub fn launch_blocking(&self, spec: Spec) -> Result<Keeper, LaunchError> {
-        let state_dir = spec.state_dir.clone();
+    pub fn launch_blocking(&self, mut spec: Spec) -> Result<Keeper, LaunchError> {
+        // The keeper starts in another directory.
+        let state_dir = std::path::absolute(&spec.state_dir).map_err(LaunchError::State)?;
+        spec.state_dir.clone_from(&state_dir);
         prepare(&state_dir).map_err(LaunchError::State)?;
         if Keeper::adopt(&state_dir).is_some() {
             return Err(LaunchError::Running);

@@ -97,7 +97,8 @@ impl LogReader {
         Ok(entries)
     }
 
-    /// Like [`Self::read`], but waits until there is something. Safe to cancel.
+    /// Like [`Self::read`], but waits until there is something. Safe to cancel. It never ends by itself: whoever follows a
+    /// keeper's log also waits for the keeper, and then reads what is left.
     pub async fn follow(&mut self, most: usize) -> io::Result<Vec<Entry>> {
         loop {
             // Watching starts before reading, so that nothing falls between the two.

@@ -194,7 +194,8 @@ fn processes_with(text: &str) -> usize {
     command_lines().filter(|(_, line)| line.contains(text)).count()
 }
 
-fn pid_with(text: &str) -> Option<i32> {
+/// The first process that has `text` among its arguments.
+pub fn pid_with(text: &str) -> Option<i32> {
     command_lines()
         .find(|(_, line)| line.contains(text))
         .map(|(pid, _)| pid)
