@@ -113,6 +113,8 @@ pub struct Config {
     pub public_url: Option<Url>,
     /// `MICRO_DATA_DIR`: all state of embedded parts.
     pub data_dir: PathBuf,
+    /// What can be made again, shared by this user's servers: compiled SDK layers.
+    pub cache_dir: PathBuf,
     /// `MICRO_API_ADDRESS`: HTTP API.
     pub api_address: SocketAddr,
     /// `MICRO_PROXY_ADDRESS`: gRPC for command lines.
