@@ -165,18 +165,20 @@ language plpgsql volatile as $$
 declare
     was text := current_setting('app.namespace_id', true);
     ok text;
+    d text := '';
+    t text := '';
 begin
     if was <> '' and was <> ns::text then
         raise exception 'the scope of another namespace is open' using errcode = '42501';
     end if;
     ok := set_config('app.namespace_id', ns::text, true);
-    database := '';
-    tbl := '';
     loop
-        select r.database, r.tbl into database, tbl from records r
-         where r.namespace_id = ns and (r.database, r.tbl) > (database, tbl)
+        select r.database, r.tbl into d, t from records r
+         where r.namespace_id = ns and (r.database, r.tbl) > (d, t)
          order by r.database, r.tbl limit 1;
         exit when not found;
+        database := d;
+        tbl := t;
         return next;
     end loop;
 end $$;

@@ -1,11 +1,15 @@
 //! Blobs: big values by key, streamed, over `object_store`. Every path starts with the namespace's id.
 
+mod object;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use micro_tenancy::Tenant;
 
 use crate::StoreError;
+
+pub use object::ObjectBlobs;
 
 /// A blob's bytes as they arrive.
 pub type ByteStream<'a> = BoxStream<'a, Result<Bytes, StoreError>>;

@@ -56,6 +56,9 @@ pub struct Db(Arc<Inner>);
 struct Inner {
     serving: PgPool,
     system: PgPool,
+    /// For the shared connections of the hot paths, and whether they are serializable too.
+    serving_url: SecretString,
+    serializable: bool,
     /// Rung when a transaction that queued a job commits here.
     queued: Arc<Notify>,
 }
@@ -72,6 +75,8 @@ impl Db {
         Ok(Self(Arc::new(Inner {
             serving,
             system,
+            serving_url: urls.serving.clone(),
+            serializable: options.serializable,
             queued: Arc::default(),
         })))
     }
@@ -90,6 +95,10 @@ impl Db {
     /// The global tables, for a listed reason.
     pub fn system(&self, task: SystemTask) -> SystemDb {
         SystemDb::new(self.0.system.clone(), task, self.0.queued.clone())
+    }
+
+    pub(crate) fn serving_url(&self) -> (SecretString, bool) {
+        (self.0.serving_url.clone(), self.0.serializable)
     }
 
     /// Whether both roles still get answers: what `/readyz` asks.

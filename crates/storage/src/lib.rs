@@ -5,6 +5,7 @@ pub mod blobs;
 pub mod db;
 mod error;
 mod failpoint;
+pub mod file;
 mod holder;
 pub mod jobs;
 pub mod leases;
@@ -12,6 +13,7 @@ pub mod log;
 pub mod memory;
 pub mod records;
 pub mod saga;
+pub mod sql;
 
 pub use db::{Db, Scoped, SystemDb, SystemTx, migrate, retrying};
 pub use error::StoreError;

@@ -56,7 +56,11 @@ impl Key {
 
     /// Whether this is a core service's.
     pub fn is_core(&self) -> bool {
-        self.database == CORE
+        Self::is_core_database(&self.database)
+    }
+
+    pub(crate) fn is_core_database(database: &str) -> bool {
+        database == CORE
     }
 
     /// Refuses NUL, and what is too long for an index.

@@ -1,0 +1,68 @@
+//! Records and Log in one file (redb): what a laptop runs on. One thread writes, many operations a commit; each is on
+//! disk when it is answered (reference/spike-store §7).
+
+mod encoding;
+mod log;
+mod operations;
+mod records;
+mod writer;
+
+use std::{path::Path, sync::Arc};
+
+use redb::{Database, ReadTransaction, ReadableDatabase, TableDefinition};
+
+use crate::StoreError;
+
+pub use log::RedbLog;
+pub use records::RedbRecords;
+
+type Bytewise = TableDefinition<'static, &'static [u8], &'static [u8]>;
+
+/// namespace · database · 0 · table · 0 · key → version | expiry | value.
+const RECORDS: Bytewise = TableDefinition::new("records");
+/// expiry · key in [`RECORDS`] → nothing.
+const EXPIRIES: Bytewise = TableDefinition::new("expiries");
+/// namespace · topic · 0 · offset → time | payload.
+const ENTRIES: Bytewise = TableDefinition::new("log");
+/// namespace · topic → next offset | time of the last entry.
+const HEADS: Bytewise = TableDefinition::new("heads");
+/// The last version given out.
+const COUNTERS: TableDefinition<'static, &'static str, u64> = TableDefinition::new("counters");
+
+/// Opens the file, making it first if there is none. Only one process can have it open.
+pub fn open(path: impl AsRef<Path>) -> Result<(RedbRecords, RedbLog), StoreError> {
+    let file = Arc::new(File::open(path.as_ref())?);
+    Ok((RedbRecords(file.clone()), RedbLog(file)))
+}
+
+/// The open file. When the last handle goes, what was asked for is written and the file closed.
+struct File {
+    database: Arc<Database>,
+    writer: writer::Writer,
+}
+
+impl File {
+    fn open(path: &Path) -> Result<Self, StoreError> {
+        let mut builder = Database::builder();
+        builder.set_cache_size(16 << 20);
+        let database = Arc::new(builder.create(path).map_err(StoreError::failed)?);
+        make_tables(&database)?;
+        let writer = writer::Writer::start(database.clone())?;
+        Ok(Self { database, writer })
+    }
+
+    fn reading(&self) -> Result<ReadTransaction, StoreError> {
+        self.database.begin_read().map_err(StoreError::failed)
+    }
+}
+
+/// A reader of a table that was never written would fail.
+fn make_tables(database: &Database) -> Result<(), StoreError> {
+    let mut tx = database.begin_write().map_err(StoreError::failed)?;
+    tx.set_quick_repair(true);
+    for table in [RECORDS, EXPIRIES, ENTRIES, HEADS] {
+        tx.open_table(table).map_err(StoreError::failed)?;
+    }
+    tx.open_table(COUNTERS).map_err(StoreError::failed)?;
+    tx.commit().map_err(StoreError::failed)
+}
