@@ -23,6 +23,7 @@ use micro_signup::{Keys, Ports, Signup, SignupConfig, SignupLimits};
 use micro_storage::{Db, jobs::Worker};
 use micro_tenancy::{Caller, Metadata, SystemTask};
 use micro_testkit::{TestDb, authority, eventually};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{bank::Bank, doorkeeper::Doorkeeper};
@@ -67,6 +68,7 @@ pub struct TestApp {
     pub clock: TestClock,
     pub db: TestDb,
     stop: CancellationToken,
+    working: JoinHandle<()>,
 }
 
 impl TestApp {
@@ -115,7 +117,7 @@ impl TestApp {
         let signup = Signup::new(config, ports);
         let stop = CancellationToken::new();
         let worker = signup.on_jobs(Worker::new(&db, authority(), Arc::new(clock.clone())));
-        tokio::spawn(worker.run(stop.clone()));
+        let working = tokio::spawn(worker.run(stop.clone()));
         Self {
             signup,
             mail,
@@ -125,7 +127,14 @@ impl TestApp {
             clock,
             db: test,
             stop,
+            working,
         }
+    }
+
+    /// From here on nobody does jobs.
+    pub async fn stop_worker(&mut self) {
+        self.stop.cancel();
+        (&mut self.working).await.expect("stopped");
     }
 
     /// The newest letter to an address whose text holds `words`.

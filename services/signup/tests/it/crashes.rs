@@ -1,9 +1,7 @@
 //! Whatever fails on the way: at most one charge, one account, one namespace; the person gets on or is refunded.
-//! Real kills at each of the saga's failpoints are in `tests/e2e`; here each service fails after its effect.
+//! Processes are killed in `kills`; here each service fails, before or after its effect.
 
 use micro_error::Kind;
-use micro_signup::SignupSaga;
-use micro_storage::saga::failpoints;
 use micro_testkit::{FlakyProxy, TestDb};
 use time::Duration;
 
@@ -16,15 +14,6 @@ use crate::{
 async fn complete_somehow(app: &TestApp, ada: &Person<'_>) {
     let (done, ()) = tokio::join!(ada.complete("correct horse", ""), app.until_states(&["ready"]));
     done.expect("ready");
-}
-
-#[tokio::test]
-async fn the_saga_has_four_failpoints_a_step() {
-    let names = failpoints::<SignupSaga>();
-    assert_eq!(
-        (names.len(), names[0].as_str(), names[23].as_str()),
-        (24, "signup.reserve.intent", "signup.ready.reply")
-    );
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod bank;
 mod codes;
 mod crashes;
 mod doorkeeper;
+mod kills;
 mod known;
 mod micros;
 mod payment;

@@ -121,8 +121,7 @@ async fn addresses_that_are_none_are_refused_and_never_repeated() {
     ] {
         let refused = Session::start(&app.signup, &somebody(), StartRequest { email: bad.into() })
             .await
-            .err()
-            .expect("refused");
+            .expect_err("refused");
         assert_eq!((refused.kind(), refused.id()), (Kind::Invalid, "signup.email"));
         assert!(
             refused.message().contains(said) && !refused.message().contains("nonsense"),
@@ -141,8 +140,7 @@ async fn letters_to_one_address_are_limited() {
     let ask = |email: &str| StartRequest { email: email.into() };
     let refused = Session::start(&app.signup, &somebody(), ask("ada@example.com"))
         .await
-        .err()
-        .expect("too many");
+        .expect_err("too many");
     assert_eq!((refused.kind(), refused.id()), (Kind::TooMany, "limits.signup.address"));
     assert!(!refused.message().contains("ada"));
     Session::start(&app.signup, &somebody(), ask("bob@example.com"))
