@@ -91,6 +91,16 @@ impl Source {
         }
     }
 
+    /// What the server fetches: a repository with its reference, unless that could be read as a folder.
+    pub fn address(&self) -> String {
+        match self {
+            Self::Git { address, reference } if reference != LATEST && !reference.contains('/') => {
+                format!("{address}@{reference}")
+            }
+            _ => self.shown(),
+        }
+    }
+
     /// What `micro status` shows as its source.
     pub fn shown(&self) -> String {
         match self {

@@ -4,7 +4,7 @@ use micro_proto::runtime::{DeleteOptions, DeleteRequest, ReadOptions, ReadReques
 
 use crate::{
     ctx::Ctx,
-    exit::{Exit, Result},
+    exit::{Exit, Failure, Result},
     remote::Session,
     source::{self, Source},
 };
@@ -23,12 +23,12 @@ pub struct Args {
 /// Runs it.
 pub async fn run(args: Args, ctx: &Ctx) -> Result {
     let session = ctx.logged_in().await?;
-    let service = match is_name(&args.source) {
-        true => named(&args.source),
-        false => match run_from(&args.source, ctx, &session).await? {
-            Some(found) => found,
-            None => named(&args.source),
-        },
+    let typed = args.source.as_str();
+    let service = match is_name(typed) {
+        true => named(typed, &session).await?,
+        false => run_from(typed, ctx, &session)
+            .await?
+            .unwrap_or_else(|| exactly(typed, "latest")),
     };
     let (name, version) = (service.name.clone(), service.version.clone());
     let request = DeleteRequest {
@@ -56,20 +56,39 @@ fn is_name(typed: &str) -> bool {
     !typed.contains('/') && typed != "." && typed != ".."
 }
 
-fn named(typed: &str) -> Service {
-    let (name, version) = source::split_reference(typed);
+fn exactly(name: &str, version: &str) -> Service {
     Service {
         name: name.into(),
-        version: version.unwrap_or("latest").into(),
+        version: version.into(),
         ..Default::default()
     }
 }
 
-/// The service that was run from a folder or an address.
-async fn run_from(typed: &str, ctx: &Ctx, session: &Session) -> Result<Option<Service>> {
-    let source = Source::parse(typed, &session.env, &ctx.config()?)?;
-    let (_, version) = source::split_reference(typed);
+/// The service of that name: the version named, or the latest, or the only one.
+async fn named(typed: &str, session: &Session) -> Result<Service> {
+    let (name, version) = source::split_reference(typed);
+    if let Some(version) = version {
+        return Ok(exactly(name, version));
+    }
+    let versions: Vec<String> = read(session, name)
+        .await?
+        .into_iter()
+        .filter(|s| s.name == name)
+        .map(|s| s.version)
+        .collect();
+    match versions.as_slice() {
+        [only] => Ok(exactly(name, only)),
+        many if many.is_empty() || many.iter().any(|v| v == "latest") => Ok(exactly(name, "latest")),
+        many => Err(Failure::plain(format!(
+            "several versions of {name} are there: say which, {name}@{}",
+            many.join(&format!(" or {name}@"))
+        ))),
+    }
+}
+
+async fn read(session: &Session, name: &str) -> Result<Vec<Service>> {
     let options = ReadOptions {
+        service: name.into(),
         namespace: session.namespace.clone(),
         ..Default::default()
     };
@@ -79,14 +98,17 @@ async fn run_from(typed: &str, ctx: &Ctx, session: &Session) -> Result<Option<Se
         .read(&session.caller(), request)
         .await
         .map_err(|e| session.explain(&e))?;
+    Ok(answer.services)
+}
+
+/// The service that was run from a folder or an address.
+async fn run_from(typed: &str, ctx: &Ctx, session: &Session) -> Result<Option<Service>> {
+    let source = Source::parse(typed, &session.env, &ctx.config()?)?;
+    let (_, version) = source::split_reference(typed);
     let shown = source.shown();
-    let found = answer.services.into_iter().find(|s| {
+    let found = read(session, "").await?.into_iter().find(|s| {
         let from = s.metadata.get("source").unwrap_or(&s.source);
-        source::split_reference(from).0 == shown && version.is_none_or(|v| v == s.version)
+        (*from == shown || source::split_reference(from).0 == shown) && version.is_none_or(|v| v == s.version)
     });
-    Ok(found.map(|s| Service {
-        name: s.name,
-        version: s.version,
-        ..Default::default()
-    }))
+    Ok(found.map(|s| exactly(&s.name, &s.version)))
 }

@@ -1,6 +1,6 @@
 //! `micro logs`: what a service said.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use futures::StreamExt;
 use micro_error::{Error, Kind};
@@ -73,9 +73,11 @@ pub async fn run(args: Args, ctx: &Ctx) -> Result {
         });
         match print(&session, request.clone(), &mut seen, ctx).await {
             Ok(()) => return Ok(Exit::Done),
-            Err(e) if args.follow && seen.any() && e.kind() == Kind::Unavailable => {
-                request.since = seen.time;
-                request.count = 0;
+            Err(e) if args.follow && e.kind() == Kind::Unavailable => {
+                let Some(since) = seen.resume() else {
+                    return Err(session.explain(&e));
+                };
+                (request.since, request.count) = (since, 0);
                 tokio::time::sleep(PAUSE).await;
             }
             Err(e) if e.kind() == Kind::NotFound => return Err(Failure::plain("Service not found")),
@@ -108,28 +110,38 @@ fn form(record: &LogRecord, as_json: bool) -> String {
     }
 }
 
-/// How far the log was read, so that a connection taken up again repeats nothing: by the lines' own numbers.
+/// The lines that were shown last, so that a connection taken up again repeats none of them.
 #[derive(Default)]
 struct Seen {
-    number: Option<u64>,
+    last: VecDeque<String>,
     time: i64,
+    resumed: bool,
 }
 
 impl Seen {
-    fn any(&self) -> bool {
-        self.number.is_some()
+    /// Lines remembered: the log is asked again by whole seconds, and a second has no more.
+    const MOST: usize = 4_096;
+
+    /// Where to go on, if the lines that were shown can be told apart.
+    fn resume(&mut self) -> Option<i64> {
+        self.resumed = true;
+        (!self.last.is_empty()).then_some(self.time)
     }
 
     fn is_new(&mut self, record: &LogRecord) -> bool {
-        let number = record.metadata.get("seq").and_then(|n| n.parse().ok());
-        if let (Some(last), Some(number)) = (self.number, number)
-            && number <= last
-        {
+        let part = |key: &str| record.metadata.get(key).map(String::as_str).unwrap_or_default();
+        if part("sequence").is_empty() {
+            return true;
+        }
+        let line = format!("{} {} {}", part("instance"), part("time"), part("sequence"));
+        if self.resumed && self.last.contains(&line) {
             return false;
         }
-        self.number = number.or(self.number);
-        // The log is asked by whole seconds: lines of the same second come again and are told by their numbers.
-        self.time = record.timestamp / 1_000;
+        if self.last.len() == Self::MOST {
+            self.last.pop_front();
+        }
+        self.last.push_back(line);
+        self.time = record.timestamp;
         true
     }
 }
@@ -140,14 +152,23 @@ mod tests {
 
     #[test]
     fn a_log_taken_up_again_repeats_nothing() {
-        let record = |n: u64| LogRecord {
-            timestamp: 5_000,
-            metadata: [("seq".to_owned(), n.to_string())].into_iter().collect(),
+        let record = |instance: &str, n: u64| LogRecord {
+            timestamp: 5,
+            metadata: [
+                ("instance", instance.to_owned()),
+                ("sequence", n.to_string()),
+                ("time", "t".into()),
+            ]
+            .map(|(k, v)| (k.to_owned(), v))
+            .into_iter()
+            .collect(),
             message: "m".into(),
         };
         let mut seen = Seen::default();
-        assert!(!seen.any());
-        let fresh: Vec<bool> = [1, 2, 1, 2, 3].map(|n| seen.is_new(&record(n))).to_vec();
-        assert_eq!((fresh, seen.time), (vec![true, true, false, false, true], 5));
+        assert_eq!(Seen::default().resume(), None);
+        assert!(seen.is_new(&record("a", 1)) && seen.is_new(&record("b", 1)));
+        assert_eq!(seen.resume(), Some(5));
+        assert!(!seen.is_new(&record("a", 1)) && !seen.is_new(&record("b", 1)));
+        assert!(seen.is_new(&record("b", 2)));
     }
 }

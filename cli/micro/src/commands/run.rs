@@ -115,7 +115,7 @@ pub async fn deliver(name: &str, source: &Source, session: &Session, ctx: &Ctx) 
     let mut service = Service {
         name: name.to_owned(),
         version: source.version().to_owned(),
-        source: source.shown(),
+        source: source.address(),
         metadata: [("source".to_owned(), source.shown())].into_iter().collect(),
         status: 0,
     };

@@ -24,6 +24,8 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two tries to take up a lost connection.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How the server names a password that it does not take.
+const BAD_PASSWORD: &str = "signup.password";
 
 /// Signup to the Micro Platform
 ///
@@ -81,14 +83,7 @@ pub async fn with_code(email: Option<String>, password: Option<String>, welcome:
             .welcome(token.into(), &confirmed.namespace, "Successfully logged in.")
             .await;
     }
-    let password = match password {
-        Some(password) => password,
-        None => prompt::new_secret(&ctx.out, "--password")?,
-    };
-    let done = match confirmed.payment_required && !confirmed.known {
-        true => attempt.subscribe(&confirmed, &password).await?,
-        false => attempt.complete(&password, "").await.map_err(|e| Failure::detail(&e))?,
-    };
+    let done = attempt.finish(&confirmed, password).await?;
     let token = done.token.ok_or_else(|| Failure::plain("the server sent no token"))?;
     attempt
         .welcome(
@@ -97,6 +92,11 @@ pub async fn with_code(email: Option<String>, password: Option<String>, welcome:
             "\nSignup complete! You're now logged in.",
         )
         .await
+}
+
+/// Whether asking again is right: the attempt remembers how far it came.
+fn is_passing(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Unavailable | Kind::Timeout)
 }
 
 /// One try at signing up, held by its secret.
@@ -144,22 +144,46 @@ impl Attempt<'_> {
         self.session.signup().complete(&self.session.caller(), request).await
     }
 
+    /// Sets the password and, where payment is due, waits for it. The password goes to the server before anybody
+    /// is asked to pay, so that one it does not take is refused while another can be chosen.
+    async fn finish(&self, confirmed: &ConfirmResponse, mut given: Option<String>) -> Result<CompleteResponse> {
+        loop {
+            let was_given = given.is_some();
+            let password = match given.take() {
+                Some(password) => password,
+                None => prompt::new_secret(&self.ctx.out, "--password")?,
+            };
+            match self.complete(&password, "").await {
+                Ok(done) => return Ok(done),
+                Err(e) if e.kind() == Kind::PaymentRequired && confirmed.payment_required => {
+                    self.show_link(confirmed);
+                    return self.wait(confirmed, &password).await;
+                }
+                Err(e) if is_passing(&e) => return self.wait(confirmed, &password).await,
+                Err(e) if e.id() == BAD_PASSWORD && !was_given && prompt::is_terminal() => {
+                    self.ctx.out.talk(e.message());
+                }
+                Err(e) => return Err(Failure::detail(&e)),
+            }
+        }
+    }
+
     /// Waits until the page is done or its token is pasted, then completes. A declined card is told, and waited on.
-    async fn subscribe(&self, confirmed: &ConfirmResponse, password: &str) -> Result<CompleteResponse> {
-        self.show_link(confirmed);
+    async fn wait(&self, confirmed: &ConfirmResponse, password: &str) -> Result<CompleteResponse> {
         let mut pasted = Some(prompt::lines());
         let mut watch = None;
+        let mut told = String::new();
         loop {
             self.ctx
                 .out
                 .progress("Waiting for your subscription. You can also paste the payment token here: ");
             let payment_token = match self.news(&mut watch, &mut pasted).await {
                 News::Pasted(line) => line,
-                News::Status(Ok(status)) => match self.consider(&status, confirmed)? {
+                News::Status(Ok(status)) => match self.consider(&status, confirmed, &mut told)? {
                     true => String::new(),
                     false => continue,
                 },
-                News::Status(Err(e)) if e.kind() != Kind::Unavailable => return Err(Failure::detail(&e)),
+                News::Status(Err(e)) if !is_passing(&e) => return Err(Failure::detail(&e)),
                 News::Status(Err(_)) | News::Silence => {
                     watch = None;
                     tokio::time::sleep(PAUSE).await;
@@ -171,19 +195,24 @@ impl Attempt<'_> {
             self.ctx.out.progress_done();
             match completed {
                 Ok(done) => return Ok(done),
-                // Asking again is safe: the attempt remembers how far it came.
-                Err(e) if matches!(e.kind(), Kind::Unavailable | Kind::Timeout) => watch = None,
+                Err(e) if is_passing(&e) => {}
                 Err(e) if e.kind() == Kind::PaymentRequired || !payment_token.is_empty() => {
                     self.ctx.out.talk(e.message());
-                    self.show_link(confirmed);
+                    if !e.message().contains(&confirmed.subscribe_url) {
+                        self.show_link(confirmed);
+                    }
+                    told = e.message().to_owned();
                 }
                 Err(e) => return Err(Failure::detail(&e)),
             }
+            // What was on its way describes the time before: ask for the state as it is now.
+            watch = None;
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
-    /// Whether a state of the attempt means that it can be completed now.
-    fn consider(&self, status: &Status, confirmed: &ConfirmResponse) -> Result<bool> {
+    /// Whether a state of the attempt means that it can be completed now. `told` is what the person read last.
+    fn consider(&self, status: &Status, confirmed: &ConfirmResponse, told: &mut String) -> Result<bool> {
         match status.state.as_str() {
             "card_stored" | "paying" | "provisioning" | "ready" => Ok(true),
             "expired" | "refunded" | "failed" => {
@@ -194,13 +223,14 @@ impl Attempt<'_> {
                 };
                 Err(Failure::plain(why))
             }
-            _ if !status.message.is_empty() => {
+            _ if status.message.is_empty() || told.contains(&status.message) => Ok(false),
+            _ => {
                 self.ctx.out.progress_done();
                 self.ctx.out.talk(&status.message);
                 self.show_link(confirmed);
+                *told = status.message.clone();
                 Ok(false)
             }
-            _ => Ok(false),
         }
     }
 

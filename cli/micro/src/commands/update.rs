@@ -95,7 +95,7 @@ async fn what(typed: &str, session: &Session, ctx: &Ctx) -> Result<(Option<Servi
         .unwrap_or_else(|| running.source.clone());
     if from.starts_with('/') && !std::path::Path::new(&from).is_dir() {
         return Err(Failure::plain(format!(
-            "{name} was run from {from}, which is not on this machine: pass its folder"
+            "the source of {name} is {from}, which is not on this machine: pass its folder"
         )));
     }
     let reference = if from.starts_with('/') {

@@ -26,6 +26,7 @@ use tokio::{
 pub const NAMESPACE: &str = "amber-otter-drift";
 /// The code that every letter has.
 pub const CODE: &str = "da11a78e30171057bc320ec36dcc5a7db5611053";
+const PAGE: &str = "http://127.0.0.1:8082/subscribe/abc";
 /// A card that pays.
 pub const GOOD_PAYMENT: &str = "pt_good";
 
@@ -549,7 +550,7 @@ impl signup::Session for State {
         }
         Ok(signup::ConfirmResponse {
             payment_required: true,
-            subscribe_url: "http://127.0.0.1:8082/subscribe/abc".into(),
+            subscribe_url: PAGE.into(),
             price: "$35/month".into(),
             ..Default::default()
         })
@@ -573,15 +574,24 @@ impl signup::Session for State {
         ));
         let known = request.secret == "known@example.com";
         let stored = self.attempt.borrow().state == "card_stored";
+        if request.password == "weak" {
+            let words = "Choose a password of at least 8 characters";
+            return refused(Kind::Invalid, "signup.password", words);
+        }
         match request.payment_token.as_str() {
             "" if known || stored => {}
             GOOD_PAYMENT => {}
+            "" => {
+                let words = format!("Payment is required. Please enter your card at {PAGE}");
+                return refused(Kind::PaymentRequired, "signup.card", &words);
+            }
             _ => {
+                let message = "Your card was declined.".to_owned();
                 self.attempt.send_replace(signup::Status {
                     state: "payment_pending".into(),
-                    message: String::new(),
+                    message: message.clone(),
                 });
-                return refused(Kind::PaymentRequired, "signup.declined", "Your card was declined.");
+                return refused(Kind::PaymentRequired, "billing.declined", &message);
             }
         }
         Ok(signup::CompleteResponse {

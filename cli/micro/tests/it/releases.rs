@@ -99,7 +99,7 @@ fn a_git_address_goes_to_the_server_as_it_is() {
     let service = created.resource.unwrap_or_default().service.unwrap_or_default();
     assert_eq!(
         (service.source.as_str(), service.version.as_str()),
-        ("http://127.0.0.1:3000/greeter.git", "v1")
+        ("http://127.0.0.1:3000/greeter.git@v1", "v1")
     );
     assert!(fake.state().uploaded.lock().expect("not poisoned").is_empty());
 }
@@ -183,12 +183,20 @@ fn kill_takes_names_versions_folders_and_addresses() {
     *fake.state().services.lock().expect("not poisoned") = vec![
         running("one", "latest", "x"),
         running("two", "v2", "x"),
+        running("only", "main", "x"),
+        running("many", "v1", "x"),
+        running("many", "v2", "x"),
         running("three", "latest", &path),
         running("four", "main", "http://127.0.0.1:3000/greeter.git"),
     ];
     ada.silent(&["kill", "one"]);
-    assert_eq!(ada.run(&["kill", "two"]), (String::new(), "not found\n".into(), 127));
+    assert_eq!(ada.run(&["kill", "two@v3"]), (String::new(), "not found\n".into(), 127));
     ada.silent(&["kill", "two@v2"]);
+    ada.silent(&["kill", "only"]);
+    let several = "Several versions of many are there: say which, many@v1 or many@v2\n";
+    assert_eq!(ada.run(&["kill", "many"]), (String::new(), several.into(), 1));
+    ada.silent(&["kill", "many@v1"]);
+    ada.silent(&["kill", "many@v2"]);
     ada.silent(&["kill", "./greeter"]);
     assert_eq!(names(), ["four"]);
     ada.silent(&["kill", "http://127.0.0.1:3000/greeter.git"]);
@@ -210,14 +218,14 @@ fn update_takes_a_folder_or_a_running_name() {
         fake.asked("update"),
         [
             "update greeter latest source://greeter:latest",
-            "update four main http://127.0.0.1:3000/greeter.git"
+            "update four main http://127.0.0.1:3000/greeter.git@main"
         ]
     );
     let (_, err, exit) = ada.run(&["update", "gone"]);
     assert_eq!(
         (err.as_str(), exit),
         (
-            "Gone was run from /nowhere/at/all, which is not on this machine: pass its folder\n",
+            "The source of gone is /nowhere/at/all, which is not on this machine: pass its folder\n",
             1
         )
     );
