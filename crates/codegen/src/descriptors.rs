@@ -11,7 +11,10 @@ use prost_types::{
 
 /// Package name to the code of its descriptors.
 pub fn code(set: &FileDescriptorSet) -> Result<BTreeMap<String, String>> {
-    set.file.iter().map(|file| Ok((file.package().to_owned(), package(file)?))).collect()
+    set.file
+        .iter()
+        .map(|file| Ok((file.package().to_owned(), package(file)?)))
+        .collect()
 }
 
 /// `BlobStore` as the name of a static.
@@ -28,7 +31,11 @@ pub fn constant(name: &str) -> String {
 
 fn package(file: &FileDescriptorProto) -> Result<String> {
     let package = file.package();
-    let services: String = file.service.iter().map(|s| service_code(package, s)).collect::<Result<_>>()?;
+    let services: String = file
+        .service
+        .iter()
+        .map(|s| service_code(package, s))
+        .collect::<Result<_>>()?;
     let mut types = String::new();
     let mut impls = String::new();
     for message in &file.message_type {
@@ -45,7 +52,11 @@ fn package(file: &FileDescriptorProto) -> Result<String> {
     for of in &file.enum_type {
         types += &enum_code(package, of)?;
     }
-    let listed: String = file.service.iter().map(|s| format!("&{},", constant(s.name()))).collect();
+    let listed: String = file
+        .service
+        .iter()
+        .map(|s| format!("&{},", constant(s.name())))
+        .collect();
     Ok(format!(
         "{impls}
         /// What this package offers, at run time.
@@ -63,7 +74,11 @@ fn package(file: &FileDescriptorProto) -> Result<String> {
 
 fn service_code(package: &str, service: &ServiceDescriptorProto) -> Result<String> {
     let name = service.name();
-    let methods: String = service.method.iter().map(|m| method_code(package, name, m)).collect::<Result<_>>()?;
+    let methods: String = service
+        .method
+        .iter()
+        .map(|m| method_code(package, name, m))
+        .collect::<Result<_>>()?;
     Ok(format!(
         "/// `{package}.{name}`
         pub static {}: ::micro_rpc::ServiceDescriptor = ::micro_rpc::ServiceDescriptor {{
@@ -93,7 +108,11 @@ fn method_code(package: &str, service: &str, method: &MethodDescriptorProto) -> 
 
 fn message_code(package: &str, message: &DescriptorProto) -> Result<String> {
     let name = message.name();
-    let fields: String = message.field.iter().map(|f| field_code(package, message, f)).collect::<Result<_>>()?;
+    let fields: String = message
+        .field
+        .iter()
+        .map(|f| field_code(package, message, f))
+        .collect::<Result<_>>()?;
     Ok(format!(
         "pub static {}: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {{
             name: \"{package}.{name}\", fields: &[{fields}],
@@ -103,7 +122,10 @@ fn message_code(package: &str, message: &DescriptorProto) -> Result<String> {
 }
 
 fn field_code(package: &str, of: &DescriptorProto, field: &FieldDescriptorProto) -> Result<String> {
-    let entry = of.nested_type.iter().find(|n| field.type_name().ends_with(&format!(".{}.{}", of.name(), n.name())));
+    let entry = of
+        .nested_type
+        .iter()
+        .find(|n| field.type_name().ends_with(&format!(".{}.{}", of.name(), n.name())));
     let kind = match entry {
         Some(entry) => {
             let part = |at: usize| field_type(package, entry.field.get(at).context("a map entry has two fields")?);
@@ -142,7 +164,11 @@ fn field_type(package: &str, field: &FieldDescriptorProto) -> Result<String> {
 
 fn enum_code(package: &str, of: &EnumDescriptorProto) -> Result<String> {
     let name = of.name();
-    let values: String = of.value.iter().map(|v| format!("({:?}, {}),", v.name(), v.number())).collect();
+    let values: String = of
+        .value
+        .iter()
+        .map(|v| format!("({:?}, {}),", v.name(), v.number()))
+        .collect();
     Ok(format!(
         "pub static {}: ::micro_rpc::EnumDescriptor = ::micro_rpc::EnumDescriptor {{
             name: \"{package}.{name}\", values: &[{values}],

@@ -26,7 +26,11 @@ fn main() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let files = generate(&root.join("proto"))?;
     let target = root.join("crates/proto/src/gen");
-    if check { verify(&target, &files) } else { write(&target, &files) }
+    if check {
+        verify(&target, &files)
+    } else {
+        write(&target, &files)
+    }
 }
 
 /// Package name to the text of its module.
@@ -38,7 +42,12 @@ fn generate(protos: &Path) -> Result<BTreeMap<String, String>> {
     messages_and_services(set)?
         .into_iter()
         .map(|(package, code)| {
-            let parts = [code.as_str(), json.get(&package).map_or("", |j| j.as_str()), descriptors[&package].as_str(), redacted.get(&package).map_or("", |r| r.as_str())];
+            let parts = [
+                code.as_str(),
+                json.get(&package).map_or("", |j| j.as_str()),
+                descriptors[&package].as_str(),
+                redacted.get(&package).map_or("", |r| r.as_str()),
+            ];
             let syntax = syn::parse_file(&parts.concat()).with_context(|| format!("formatting package {package}"))?;
             Ok((package, format!("{HEADER}{}", prettyplease::unparse(&syntax))))
         })
@@ -58,10 +67,20 @@ fn proto_files(folder: &Path) -> Result<Vec<PathBuf>> {
 
 fn messages_and_services(set: FileDescriptorSet) -> Result<BTreeMap<String, String>> {
     let mut config = prost_build::Config::new();
-    config.btree_map(["."]).skip_debug(redaction::messages(&set)).service_generator(Box::new(services::Generator));
-    let requests = set.file.into_iter().map(|f| (Module::from_protobuf_package_name(f.package()), f)).collect();
+    config
+        .btree_map(["."])
+        .skip_debug(redaction::messages(&set))
+        .service_generator(Box::new(services::Generator));
+    let requests = set
+        .file
+        .into_iter()
+        .map(|f| (Module::from_protobuf_package_name(f.package()), f))
+        .collect();
     let modules = config.generate(requests)?;
-    Ok(modules.into_iter().map(|(module, code)| (module.parts().collect::<Vec<_>>().join("."), code)).collect())
+    Ok(modules
+        .into_iter()
+        .map(|(module, code)| (module.parts().collect::<Vec<_>>().join("."), code))
+        .collect())
 }
 
 fn json_code(set: &FileDescriptorSet) -> Result<BTreeMap<String, String>> {
@@ -71,7 +90,10 @@ fn json_code(set: &FileDescriptorSet) -> Result<BTreeMap<String, String>> {
     }
     builder.preserve_proto_field_names().btree_map(["."]);
     let written = builder.generate(&["."], |_| Ok(Vec::new()))?;
-    written.into_iter().map(|(package, code)| Ok((package.to_string(), String::from_utf8(code)?))).collect()
+    written
+        .into_iter()
+        .map(|(package, code)| Ok((package.to_string(), String::from_utf8(code)?)))
+        .collect()
 }
 
 fn write(target: &Path, files: &BTreeMap<String, String>) -> Result<()> {
@@ -94,11 +116,20 @@ fn verify(target: &Path, files: &BTreeMap<String, String>) -> Result<()> {
     if names.is_empty() {
         return Ok(());
     }
-    bail!("generated code is stale ({}): run `cargo run -p micro-codegen`", names.join(", "))
+    bail!(
+        "generated code is stale ({}): run `cargo run -p micro-codegen`",
+        names.join(", ")
+    )
 }
 
 fn stale(target: &Path, files: &BTreeMap<String, String>) -> Result<Vec<PathBuf>> {
-    let present = fs::read_dir(target)?.map(|e| Ok(e?.path())).collect::<Result<Vec<_>>>()?;
-    let wanted = |p: &PathBuf| p.file_stem().and_then(|s| s.to_str()).is_some_and(|s| files.contains_key(s));
+    let present = fs::read_dir(target)?
+        .map(|e| Ok(e?.path()))
+        .collect::<Result<Vec<_>>>()?;
+    let wanted = |p: &PathBuf| {
+        p.file_stem()
+            .and_then(|s| s.to_str())
+            .is_some_and(|s| files.contains_key(s))
+    };
     Ok(present.into_iter().filter(|p| !wanted(p)).collect())
 }

@@ -29,18 +29,23 @@ const SECRET: [&str; 16] = [
 pub fn messages(set: &FileDescriptorSet) -> Vec<String> {
     let of_file = |f: &prost_types::FileDescriptorProto| {
         let package = f.package().to_owned();
-        holders(&f.message_type).map(|m| format!(".{package}.{}", m.name())).collect::<Vec<_>>()
+        holders(&f.message_type)
+            .map(|m| format!(".{package}.{}", m.name()))
+            .collect::<Vec<_>>()
     };
     set.file.iter().flat_map(of_file).collect()
 }
 
 /// Package name to their `Debug` impls.
 pub fn code(set: &FileDescriptorSet) -> BTreeMap<String, String> {
-    set.file.iter().map(|f| (f.package().to_owned(), holders(&f.message_type).map(debug).collect())).collect()
+    set.file
+        .iter()
+        .map(|f| (f.package().to_owned(), holders(&f.message_type).map(debug).collect()))
+        .collect()
 }
 
 fn holders(messages: &[DescriptorProto]) -> impl Iterator<Item = &DescriptorProto> {
-    messages.iter().filter(|m| m.field.iter().any(|f| is_secret(f)))
+    messages.iter().filter(|m| m.field.iter().any(is_secret))
 }
 
 /// A message field called `token` is an object with a `Debug` of its own.
@@ -54,11 +59,13 @@ fn debug(message: &DescriptorProto) -> String {
     let fields: String = message
         .field
         .iter()
-        .map(|field| match (is_secret(field), field.name().to_snake_case().as_str()) {
-            (true, snake) => format!(".field({snake:?}, &\"[redacted]\")"),
-            (false, word @ ("type" | "try")) => format!(".field({word:?}, &self.r#{word})"),
-            (false, snake) => format!(".field({snake:?}, &self.{snake})"),
-        })
+        .map(
+            |field| match (is_secret(field), field.name().to_snake_case().as_str()) {
+                (true, snake) => format!(".field({snake:?}, &\"[redacted]\")"),
+                (false, word @ ("type" | "try")) => format!(".field({word:?}, &self.r#{word})"),
+                (false, snake) => format!(".field({snake:?}, &self.{snake})"),
+            },
+        )
         .collect();
     format!(
         "impl ::core::fmt::Debug for {name} {{

@@ -17,8 +17,17 @@ impl ServiceGenerator for Generator {
 
 /// Request and response, as they stand in a signature.
 fn types(method: &Method) -> (String, String) {
-    let streaming = |of: &str, many| if many { format!("::micro_rpc::Streaming<{of}>") } else { of.to_owned() };
-    (streaming(&method.input_type, method.client_streaming), streaming(&method.output_type, method.server_streaming))
+    let streaming = |of: &str, many| {
+        if many {
+            format!("::micro_rpc::Streaming<{of}>")
+        } else {
+            of.to_owned()
+        }
+    };
+    (
+        streaming(&method.input_type, method.client_streaming),
+        streaming(&method.output_type, method.server_streaming),
+    )
 }
 
 fn signature(method: &Method) -> String {
@@ -36,8 +45,11 @@ fn docs(lines: &[String]) -> String {
 }
 
 fn trait_code(service: &Service) -> String {
-    let methods: String =
-        service.methods.iter().map(|m| format!("{}{};\n", docs(&m.comments.leading), signature(m))).collect();
+    let methods: String = service
+        .methods
+        .iter()
+        .map(|m| format!("{}{};\n", docs(&m.comments.leading), signature(m)))
+        .collect();
     format!(
         "{}#[::async_trait::async_trait]\npub trait {}: ::core::marker::Send + ::core::marker::Sync + 'static {{\n{methods}}}\n",
         docs(&service.comments.leading),
@@ -48,10 +60,24 @@ fn trait_code(service: &Service) -> String {
 fn server_code(service: &Service) -> String {
     let name = &service.name;
     let mut arms = String::new();
-    for Method { name, proto_name, client_streaming, server_streaming, .. } in &service.methods {
-        let request =
-            if *client_streaming { "call.payload.typed(codec)" } else { "call.payload.first(codec).await?" };
-        let reply = if *server_streaming { "many(codec, reply)" } else { "one(codec, &reply)" };
+    for Method {
+        name,
+        proto_name,
+        client_streaming,
+        server_streaming,
+        ..
+    } in &service.methods
+    {
+        let request = if *client_streaming {
+            "call.payload.typed(codec)"
+        } else {
+            "call.payload.first(codec).await?"
+        };
+        let reply = if *server_streaming {
+            "many(codec, reply)"
+        } else {
+            "one(codec, &reply)"
+        };
         let _ = write!(
             arms,
             "{proto_name:?} => {{
@@ -100,9 +126,9 @@ fn client_code(service: &Service) -> String {
             (true, false) => ("client_stream", "requests"),
             (true, true) => ("bidi", "requests"),
         };
-        let _ = write!(
+        let _ = writeln!(
             methods,
-            "{} {{ ::micro_rpc::client::{kind}(&self.0, caller, &descriptor::{}.methods[{at}], {argument}).await }}\n",
+            "{} {{ ::micro_rpc::client::{kind}(&self.0, caller, &descriptor::{}.methods[{at}], {argument}).await }}",
             signature(method),
             constant(name)
         );

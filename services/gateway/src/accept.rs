@@ -1,0 +1,267 @@
+//! One current-thread runtime per core, each with its own listeners: accept, sniff, serve, drain.
+
+use std::{
+    io,
+    net::IpAddr,
+    pin::pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::graceful::GracefulConnection,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    runtime::{self, Handle},
+    sync::Semaphore,
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
+
+use crate::{
+    bounds,
+    door::Door,
+    edge::{Edge, EdgeCore},
+    prefixed::{Prefixed, Protocol},
+};
+
+/// After an accept fails for want of file descriptors, others need a moment to be closed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Where a connection came from.
+pub struct Peer {
+    pub door: Arc<Door>,
+    pub address: IpAddr,
+}
+
+pub struct Cores {
+    cores: Vec<Core>,
+    next: AtomicUsize,
+    tls: Option<TlsAcceptor>,
+    /// No new connections; those that are open finish what they do.
+    closing: CancellationToken,
+    /// Everything ends.
+    ending: CancellationToken,
+    connections: TaskTracker,
+}
+
+struct Core {
+    edge: Arc<EdgeCore>,
+    runtime: Handle,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Cores {
+    pub fn start(edge: &Arc<Edge>, tls: Option<Arc<rustls::ServerConfig>>, count: usize) -> io::Result<Self> {
+        let ending = CancellationToken::new();
+        let core = |at: usize| {
+            let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+            let (handle, ended) = (runtime.handle().clone(), ending.clone());
+            let thread = thread::Builder::new()
+                .name(format!("edge-{at}"))
+                .spawn(move || runtime.block_on(ended.cancelled()))?;
+            let edge = Arc::new(EdgeCore {
+                edge: edge.clone(),
+                core: at,
+            });
+            Ok(Core {
+                edge,
+                runtime: handle,
+                thread: Mutex::new(Some(thread)),
+            })
+        };
+        Ok(Self {
+            cores: (0..count).map(core).collect::<io::Result<_>>()?,
+            next: AtomicUsize::new(0),
+            tls: tls.map(TlsAcceptor::from),
+            closing: CancellationToken::new(),
+            ending,
+            connections: TaskTracker::new(),
+        })
+    }
+
+    /// Serves a public door's listener on its core.
+    pub fn accept(&self, core: usize, listener: std::net::TcpListener, door: Arc<Door>) -> io::Result<()> {
+        let accepting = Accepting {
+            door,
+            closing: self.closing.clone(),
+            tls: self.tls.clone(),
+            room: Arc::new(Semaphore::new(bounds::MAX_CONNECTIONS)),
+        };
+        self.spawn(core, listener, accepting)
+    }
+
+    /// Serves an instance's door on the next core, until the guard is dropped.
+    pub fn open(&self, listener: std::net::TcpListener, door: Arc<Door>) -> io::Result<DropGuard> {
+        let core = self.next.fetch_add(1, Ordering::Relaxed) % self.cores.len();
+        let closing = self.closing.child_token();
+        let room = self.cores[core].edge.edge.limits().connections.max;
+        let room = usize::try_from(room)
+            .unwrap_or(Semaphore::MAX_PERMITS)
+            .min(Semaphore::MAX_PERMITS);
+        let room = Arc::new(Semaphore::new(room));
+        self.spawn(
+            core,
+            listener,
+            Accepting {
+                door,
+                closing: closing.clone(),
+                tls: None,
+                room,
+            },
+        )?;
+        Ok(closing.drop_guard())
+    }
+
+    fn spawn(&self, core: usize, listener: std::net::TcpListener, accepting: Accepting) -> io::Result<()> {
+        listener.set_nonblocking(true)?;
+        let Core { edge, runtime, .. } = &self.cores[core];
+        let listener = {
+            let _inside = runtime.enter();
+            TcpListener::from_std(listener)?
+        };
+        runtime.spawn(accepting.run(listener, edge.clone(), self.connections.clone()));
+        Ok(())
+    }
+
+    pub async fn stop(&self, deadline: Duration) -> bool {
+        self.closing.cancel();
+        self.connections.close();
+        let finished = tokio::time::timeout(deadline, self.connections.wait()).await.is_ok();
+        self.ending.cancel();
+        let threads = self
+            .cores
+            .iter()
+            .filter_map(|c| c.thread.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let threads: Vec<_> = threads.collect();
+        // An edge core never blocks for long: its thread ends as soon as it sees the token.
+        let joined = tokio::task::spawn_blocking(move || threads.into_iter().all(|t| t.join().is_ok())).await;
+        finished && joined.unwrap_or(false)
+    }
+}
+
+impl Drop for Cores {
+    fn drop(&mut self) {
+        self.closing.cancel();
+        self.ending.cancel();
+    }
+}
+
+struct Accepting {
+    door: Arc<Door>,
+    closing: CancellationToken,
+    tls: Option<TlsAcceptor>,
+    room: Arc<Semaphore>,
+}
+
+impl Accepting {
+    async fn run(self, listener: TcpListener, edge: Arc<EdgeCore>, connections: TaskTracker) {
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = self.closing.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            let (tcp, from) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(door = self.door.name(), %error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let Ok(room) = self.room.clone().try_acquire_owned() else {
+                tracing::warn!(
+                    door = self.door.name(),
+                    "the door is full: a connection was turned away"
+                );
+                continue;
+            };
+            let peer = Arc::new(Peer {
+                door: self.door.clone(),
+                address: from.ip().to_canonical(),
+            });
+            let serving = serve(tcp, peer, edge.clone(), self.tls.clone(), self.closing.clone());
+            connections.spawn(async move {
+                serving.await;
+                drop(room);
+            });
+        }
+    }
+}
+
+async fn serve(
+    tcp: TcpStream,
+    peer: Arc<Peer>,
+    edge: Arc<EdgeCore>,
+    tls: Option<TlsAcceptor>,
+    closing: CancellationToken,
+) {
+    // Only a socket that is gone already refuses it.
+    let _gone = tcp.set_nodelay(true);
+    match tls {
+        None => speak(tcp, peer, edge, closing).await,
+        Some(tls) => {
+            if let Ok(Ok(tls)) = tokio::time::timeout(bounds::HELLO_TIMEOUT, tls.accept(tcp)).await {
+                speak(tls, peer, edge, closing).await;
+            }
+        }
+    }
+}
+
+async fn speak<T>(io: T, peer: Arc<Peer>, edge: Arc<EdgeCore>, closing: CancellationToken)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let hello = tokio::select! {
+        () = closing.cancelled() => return,
+        hello = tokio::time::timeout(bounds::HELLO_TIMEOUT, Prefixed::sniff(io)) => hello,
+    };
+    let Ok(Ok((io, protocol))) = hello else { return };
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let (edge, peer) = (edge.clone(), peer.clone());
+        async move { Ok::<_, std::convert::Infallible>(edge.handle(&peer, request).await) }
+    });
+    match protocol {
+        Protocol::Http1 => {
+            let mut http = hyper::server::conn::http1::Builder::new();
+            http.timer(TokioTimer::new())
+                .header_read_timeout(bounds::HEAD_TIMEOUT)
+                .max_buf_size(bounds::MAX_HEAD_BYTES)
+                .max_headers(bounds::MAX_HEADERS);
+            until_closed(http.serve_connection(TokioIo::new(io), service), closing).await;
+        }
+        Protocol::Http2 => {
+            let mut http = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            http.timer(TokioTimer::new())
+                .max_header_list_size(bounds::MAX_HEADER_BYTES)
+                .max_concurrent_streams(bounds::MAX_STREAMS)
+                .max_pending_accept_reset_streams(bounds::MAX_PENDING_RESETS)
+                .keep_alive_interval(bounds::PING_EVERY)
+                .keep_alive_timeout(bounds::PING_TIMEOUT);
+            until_closed(http.serve_connection(TokioIo::new(io), service), closing).await;
+        }
+    }
+}
+
+/// Serves a connection; once the door closes, until what is in flight on it has finished.
+async fn until_closed<C: GracefulConnection>(connection: C, closing: CancellationToken) {
+    let mut connection = pin!(connection);
+    // How a connection ends is the peer's affair: requests on it were answered, or are gone with it.
+    tokio::select! {
+        _ended = connection.as_mut() => return,
+        () = closing.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    let _ended = connection.await;
+}

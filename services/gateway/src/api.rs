@@ -1,0 +1,165 @@
+//! The HTTP API: paths are endpoints, queries, forms and JSON bodies are requests (reference/micro-wire §7).
+
+mod params;
+mod path;
+mod request;
+mod response;
+
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use micro_error::{Error, Kind};
+use micro_rpc::{Call, Deadline, MethodKind, Path, Payload, Status, deframe, frame, metadata};
+
+use crate::{
+    accept::Peer,
+    bounds, core,
+    door::Door,
+    edge::{Admitted, EdgeCore, Refused, Target},
+    forward::Forward,
+    outcome::Running,
+    reply::{self, Reply},
+};
+use path::Endpoint;
+use request::{Asked, wants_lines};
+
+/// Micro's id for this door's errors.
+const ID: &str = "go.micro.api";
+
+/// Answers one HTTP request that is not gRPC.
+pub async fn answer(core: &EdgeCore, peer: &Peer, request: Request<Incoming>) -> Response<Reply> {
+    let path = request.uri().path().to_owned();
+    let mut running = Running::begin(&peer.door, &path, &core.edge.ports.metrics);
+    let mut response = match (&*peer.door, request.method(), path.as_str()) {
+        (_, &Method::OPTIONS, _) => Response::new(reply::empty()),
+        // Only the HTTP API takes requests that are not gRPC.
+        (Door::Proxy | Door::Instance(_), ..) => response::error(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            &Error::new(Kind::Invalid, ID, "this door speaks gRPC"),
+        ),
+        (_, _, "/") => version(&core.edge.version),
+        (_, _, "/favicon.ico") => Response::new(reply::empty()),
+        _ => called(core, peer, request).await,
+    };
+    allow_every_origin(response.headers_mut());
+    if let Ok(id) = HeaderValue::from_str(running.id()) {
+        response.headers_mut().insert("x-request-id", id);
+    }
+    running.end_http(response.status().as_u16());
+    response
+}
+
+fn version(version: &str) -> Response<Reply> {
+    let mut response = Response::new(reply::full(format!("{{\"version\": \"{version}\"}}")));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    response
+}
+
+async fn called(core: &EdgeCore, peer: &Peer, request: Request<Incoming>) -> Response<Reply> {
+    match call(core, peer, request).await {
+        Ok(response) => response,
+        Err(Refused::NoRoute(service)) => {
+            let text = format!("service {service}: route not found");
+            response::error(StatusCode::NOT_FOUND, &Error::new(Kind::NotFound, ID, text))
+        }
+        Err(Refused::Status(status)) => response::failed(status),
+    }
+}
+
+async fn call(core: &EdgeCore, peer: &Peer, request: Request<Incoming>) -> Result<Response<Reply>, Refused> {
+    let nothing = || Error::new(Kind::NotFound, ID, "the path names no endpoint: use /service/endpoint");
+    let endpoint = Endpoint::of(request.uri().path()).ok_or_else(nothing)?;
+    let target = Path {
+        service: &endpoint.service,
+        handler: &endpoint.handler,
+        method: &endpoint.method,
+    };
+    let (head, body) = request.into_parts();
+    let lines = wants_lines(&head.headers);
+    let host = head
+        .uri
+        .host()
+        .or_else(|| head.headers.get(header::HOST)?.to_str().ok());
+    let asked_for = Deadline::of(&head.headers);
+    let deadline = if lines {
+        asked_for
+    } else {
+        asked_for.or_within(bounds::API_TIMEOUT)
+    };
+    let admitting = async { Ok(core.edge.admit(peer, &head.headers, host, target).await) };
+    let Admitted {
+        asker,
+        target: to,
+        permit,
+    } = deadline.bound(admitting).await??;
+
+    let limit = core.edge.limits().body_bytes;
+    let reading = async { Ok(Asked::read(&head, body, limit).await?) };
+    let asked = deadline.bound(reading).await?;
+    let codec = asked.codec;
+    match to {
+        Target::Core(service) => {
+            let kind = service
+                .descriptor()
+                .method(target.method)
+                .map_or(MethodKind::Unary, |m| m.kind);
+            let deadline = if kind.streams_replies() { asked_for } else { deadline };
+            let mut metadata = metadata(&head.headers);
+            metadata.insert("remote".into(), peer.address.to_string());
+            let call = Call {
+                caller: asker.caller(&core.edge.ports, metadata),
+                method: target.method.to_owned(),
+                codec,
+                payload: Payload::One(asked.body),
+            };
+            let path = format!("/{}.{}/{}", target.service, target.handler, target.method);
+            let log = |status: Status| {
+                micro_rpc::server::log_internal(&path, &status);
+                status
+            };
+            let payload = core::call(core.edge.core_runtime.as_ref(), service, call, deadline)
+                .await
+                .map_err(log)?;
+            Ok(response::of(payload, codec, kind.streams_replies(), permit).await?)
+        }
+        Target::Nodes { namespace, nodes } => {
+            let forward = Forward {
+                core,
+                namespace: &namespace,
+                service: target.service,
+                nodes: &nodes,
+                deadline,
+            };
+            let headers = forward.headers(request::node_headers(&head, codec), &asker);
+            let path = format!("/{}.{}/{}", target.service, target.handler, target.method);
+            let answer = forward.send(&path, headers, Full::new(frame(&asked.body))).await?;
+            if let Some(status) = Status::read(answer.headers()) {
+                return Err(status.into());
+            }
+            if answer.status() != StatusCode::OK {
+                return Err(Error::new(Kind::Unavailable, ID, "the service does not answer in gRPC").into());
+            }
+            let frames = deframe(answer.into_body().boxed_unsync());
+            Ok(response::of(Payload::Many(frames), codec, lines, permit).await?)
+        }
+    }
+}
+
+/// Any page may call, with a token that it holds itself: no cookie opens this door, so no origin is special.
+pub fn allow_every_origin(headers: &mut HeaderMap) {
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("POST, PATCH, GET, OPTIONS, PUT, DELETE"),
+    );
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static(
+            "Accept, Content-Type, Content-Length, Accept-Encoding, X-CSRF-Token, Authorization, Micro-Namespace, \
+             Timeout, X-Grpc-Web, X-User-Agent, Grpc-Timeout",
+        ),
+    );
+}

@@ -1,0 +1,67 @@
+//! Every bound of the doors that is not a namespace's own limit, by name: one table.
+
+use std::time::Duration;
+
+/// The longest that a silent connection may take to say which protocol it speaks, TLS included.
+pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The longest that an HTTP/1 request's head may take.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The most bytes of an HTTP/2 request's headers: room for a token and metadata.
+pub const MAX_HEADER_BYTES: u32 = 16 << 10;
+
+/// The most bytes of an HTTP/1 request's head.
+pub const MAX_HEAD_BYTES: usize = 64 << 10;
+
+/// The most headers of an HTTP/1 request.
+pub const MAX_HEADERS: usize = 100;
+
+/// The most streams that one HTTP/2 connection may have open.
+pub const MAX_STREAMS: u32 = 1_000;
+
+/// The most streams that a client may open and reset before they were looked at, before it is sent away.
+pub const MAX_PENDING_RESETS: usize = 100;
+
+/// How often a quiet HTTP/2 connection is asked whether it lives, and how long it may take to answer.
+pub const PING_EVERY: Duration = Duration::from_secs(30);
+
+/// See [`PING_EVERY`].
+pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The most connections that one public door holds, on each core.
+pub const MAX_CONNECTIONS: usize = 20_000;
+
+/// How long the HTTP API waits for an answer unless the caller says otherwise (reference/micro-wire §1.4).
+pub const API_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Connecting to a node.
+pub const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Streams in flight on one connection to a node, above which another is opened.
+pub const STREAMS_PER_CONNECTION: usize = 100;
+
+/// The most connections from one core to one node.
+pub const CONNECTIONS_PER_NODE: usize = 8;
+
+/// What one slow reader may leave unread, and all of one connection's together.
+pub const NODE_STREAM_WINDOW: u32 = 256 << 10;
+
+/// See [`NODE_STREAM_WINDOW`].
+pub const NODE_CONNECTION_WINDOW: u32 = 16 << 20;
+
+/// A request body of at most so many bytes that arrives in one piece can be sent again, to another node, if
+/// the first is known not to have looked at it.
+pub const REPLAY_BYTES: usize = 16 << 10;
+
+/// How often a call is tried in all, where each failure is known not to have reached a handler.
+pub const TRIES: usize = 3;
+
+/// How many callers' exchanged tokens are remembered.
+pub const EXCHANGED_TOKENS: usize = 50_000;
+
+/// How long the answer to "which namespace has this name" is remembered: changes are seen within 5 seconds.
+pub const NAMESPACE_MEMORY: time::Duration = time::Duration::seconds(5);
+
+/// How many such answers.
+pub const NAMESPACES: usize = 10_000;

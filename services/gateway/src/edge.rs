@@ -1,0 +1,353 @@
+//! The stack that every request goes through: authenticate → namespace → authorise → limit → route.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use http::{HeaderMap, Request, Response};
+use hyper::body::Incoming;
+use micro_domain::{InstanceId, Limits, Namespace, NamespaceId, NamespaceName};
+use micro_error::{Error, Kind};
+use micro_limits::{InFlight, LimitKey, Permit, Rate};
+use micro_rpc::{Path, Service, Status, mesh::Node, server::Router};
+use micro_tenancy::{Principal, Reach, bounded::Bounded, rules};
+use time::OffsetDateTime;
+use tokio::runtime::Handle;
+
+use crate::{
+    GatewayConfig, Ports,
+    accept::Peer,
+    api, bounds, debug,
+    exchange::Exchanged,
+    forward::Pool,
+    grpc,
+    identity::{self, Asker},
+    reply::Reply,
+    traffic::Instances,
+};
+
+/// Micro's core names: never routed to a tenant's service (reference/micro-wire §0.3).
+const RESERVED: [&str; 13] = [
+    "api", "auth", "broker", "config", "debug", "events", "network", "proxy", "registry", "router", "runtime",
+    "server", "store",
+];
+
+/// The name that oldest clients know signup by (reference/micro-wire §5.2).
+const SIGNUP_OF_OLD: &str = "go.micro.service.signup";
+
+/// What may be called without an account. Everything else of the core is refused before its handler is asked.
+const OPEN: [(&str, Option<&[&str]>); 5] = [
+    ("auth.Auth", Some(&["Token", "Inspect"])),
+    ("auth.Sessions", Some(&["End"])),
+    ("signup.Signup", None),
+    ("signup.Session", None),
+    ("go.micro.service.signup.Signup", None),
+];
+
+/// What all cores share.
+pub struct Edge {
+    pub ports: Ports,
+    pub exchanged: Exchanged,
+    pub version: String,
+    pub core_runtime: Option<Handle>,
+    limits: Limits,
+    apps_domain: Option<String>,
+    core: Router,
+    in_flight: InFlight<NamespaceId>,
+    known: Bounded<NamespaceName, (Option<Namespace>, OffsetDateTime)>,
+    pools: Vec<Pool>,
+    instances: Arc<Instances>,
+}
+
+/// One core's view of it.
+pub struct EdgeCore {
+    pub edge: Arc<Edge>,
+    pub core: usize,
+}
+
+/// A request that may go on, and where to.
+pub struct Admitted {
+    pub asker: Asker,
+    pub target: Target,
+    /// Counts the request as in flight until it is dropped.
+    pub permit: Option<Permit<NamespaceId>>,
+}
+
+/// Where a request goes.
+pub enum Target {
+    /// To a service of this process.
+    Core(Arc<dyn Service>),
+    /// To one of a namespace's nodes.
+    Nodes { namespace: Namespace, nodes: Arc<[Node]> },
+}
+
+/// Why a request does not go on.
+#[derive(Debug)]
+pub enum Refused {
+    /// Nothing answers under that name, in that namespace.
+    NoRoute(String),
+    /// Everything else.
+    Status(Status),
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self::Status(error.into())
+    }
+}
+
+impl From<Status> for Refused {
+    fn from(status: Status) -> Self {
+        Self::Status(status)
+    }
+}
+
+impl From<Refused> for Status {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            // 500, as upstream: its CLI and Go programs look for this text under this id.
+            Refused::NoRoute(service) => Error::new(
+                Kind::Internal,
+                "go.micro.client",
+                format!("service {service}: route not found"),
+            )
+            .into(),
+            Refused::Status(status) => status,
+        }
+    }
+}
+
+impl Edge {
+    pub fn new(config: &GatewayConfig, ports: Ports, cores: usize) -> Self {
+        let instances = Arc::new(Instances::default());
+        Self {
+            exchanged: Exchanged::new(ports.exchange.clone()),
+            version: config.version.clone(),
+            core_runtime: config.core_runtime.clone(),
+            limits: config.limits,
+            apps_domain: config.apps_domain.clone(),
+            core: core_router(&ports),
+            in_flight: InFlight::default(),
+            known: Bounded::new(bounds::NAMESPACES),
+            pools: (0..cores).map(|_| Pool::new(instances.clone())).collect(),
+            instances,
+            ports,
+        }
+    }
+
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Decides about a request by its head: may it go on, and where to?
+    pub async fn admit(
+        &self,
+        peer: &Peer,
+        headers: &HeaderMap,
+        host: Option<&str>,
+        path: Path<'_>,
+    ) -> Result<Admitted, Refused> {
+        let asker = identity::identify(&self.ports, &peer.door, headers, path.service).await?;
+        if self.core.serves(path.service) || RESERVED.contains(&path.service) {
+            return self.admit_to_core(asker, headers, path).await;
+        }
+        let named = self.named(headers, host);
+        let namespace = self.namespace(&asker, named.as_deref()).await?;
+        let endpoint = path.endpoint();
+        let resource = rules::Resource::service(path.service, &endpoint);
+        let Some(namespace) = namespace else {
+            // In the same words as a namespace whose rules keep strangers out.
+            rules::Decision::Unauthorized.check(asker.principal.as_ref(), &resource)?;
+            return Err(Refused::NoRoute(path.service.to_owned()));
+        };
+        let rules = self.ports.rulebook.rules(&namespace).await?;
+        let principal = asker.principal.as_ref();
+        rules::decide(&rules, principal, &namespace, &resource).check(principal, &resource)?;
+        let permit = self.count(namespace.id).await?;
+        let nodes = self.ports.routes.nodes(namespace.id, path.service);
+        if nodes.is_empty() {
+            return Err(Refused::NoRoute(path.service.to_owned()));
+        }
+        Ok(Admitted {
+            asker,
+            target: Target::Nodes { namespace, nodes },
+            permit: Some(permit),
+        })
+    }
+
+    async fn admit_to_core(&self, asker: Asker, headers: &HeaderMap, path: Path<'_>) -> Result<Admitted, Refused> {
+        if let Some(principal) = &asker.principal
+            && let Some(named) = namespace_header(headers)
+            && !grants(principal, named)
+        {
+            return Err(denied().into());
+        }
+        if !self.core.serves(path.service) {
+            return Err(Refused::NoRoute(path.service.to_owned()));
+        }
+        let service = self.core.find(path)?.clone();
+        if asker.principal.is_none() && !open(path) {
+            let id = format!("{}.{}.{}", path.service, path.handler, path.method);
+            return Err(Error::new(Kind::Unauthenticated, id, "An account is required").into());
+        }
+        let permit = match &asker.principal {
+            Some(principal) => Some(self.count(principal.namespace.id).await?),
+            None => None,
+        };
+        Ok(Admitted {
+            asker,
+            target: Target::Core(service),
+            permit,
+        })
+    }
+
+    /// The namespace that a request names, by header or by host.
+    fn named(&self, headers: &HeaderMap, host: Option<&str>) -> Option<String> {
+        if let Some(named) = namespace_header(headers) {
+            return Some(named.to_owned());
+        }
+        let host = host?.rsplit_once(':').map_or(host?, |(name, _)| name);
+        let label = host.strip_suffix(self.apps_domain.as_deref()?)?.strip_suffix('.')?;
+        Some(label.to_owned())
+    }
+
+    /// The namespace whose service is called. With an account, only what that account may enter; without one,
+    /// any may be named, and its rules decide. None where there is no such namespace.
+    async fn namespace(&self, asker: &Asker, named: Option<&str>) -> Result<Option<Namespace>, Error> {
+        let name = match (&asker.principal, named) {
+            (Some(p), None) => return Ok(Some(p.namespace.clone())),
+            (Some(p), Some(named)) if named == p.namespace.name.as_str() => return Ok(Some(p.namespace.clone())),
+            (Some(p), Some(named)) if !grants(p, named) => return Err(denied()),
+            (_, Some(named)) => match NamespaceName::parse(named) {
+                Ok(name) => name,
+                Err(_) => return Ok(None),
+            },
+            (None, None) => NamespaceName::micro(),
+        };
+        let now = self.ports.clock.now();
+        if let Some((found, until)) = self.known.get(&name)
+            && now < until
+        {
+            return Ok(found);
+        }
+        let found = self.ports.namespaces.find(&name).await?;
+        self.known.insert(name, (found.clone(), now + bounds::NAMESPACE_MEMORY));
+        Ok(found)
+    }
+
+    /// Counts a request against its namespace's limits.
+    async fn count(&self, namespace: NamespaceId) -> Result<Permit<NamespaceId>, Error> {
+        /// The rate is an average over so many seconds.
+        const OVER: u32 = 10;
+        let limit = self.limits.requests_per_second;
+        let count = u32::try_from(limit.max).unwrap_or(u32::MAX).saturating_mul(OVER);
+        let rate = Rate::of(count, time::Duration::seconds(i64::from(OVER)));
+        let key = LimitKey::rate(limit.name, namespace.uuid().as_bytes());
+        self.ports.limiter.take(key, 1, rate, self.ports.clock.now()).await?;
+        Ok(self.in_flight.enter(namespace, self.limits.requests_in_flight)?)
+    }
+
+    /// See `Traffic::drained`.
+    pub async fn drained(&self, instance: InstanceId, within: Duration) -> bool {
+        self.instances.retire(instance);
+        for pool in &self.pools {
+            pool.close(instance);
+        }
+        tokio::time::timeout(within, self.instances.idle(instance))
+            .await
+            .is_ok()
+    }
+}
+
+impl EdgeCore {
+    pub async fn handle(&self, peer: &Peer, request: Request<Incoming>) -> Response<Reply> {
+        match grpc::kind(request.headers()) {
+            Some(grpc::Kind::Grpc) => grpc::answer(self, peer, request).await,
+            Some(grpc::Kind::Web) => grpc::answer_web(self, peer, request).await,
+            None => api::answer(self, peer, request).await,
+        }
+    }
+
+    pub fn pool(&self) -> &Pool {
+        &self.edge.pools[self.core]
+    }
+}
+
+fn core_router(ports: &Ports) -> Router {
+    let mut router = Router::default();
+    for service in &ports.core {
+        if service.descriptor().package == "signup" {
+            router = router.with_name(SIGNUP_OF_OLD, service.clone());
+        }
+        router = router.with(service.clone());
+    }
+    let debug: Arc<dyn Service> = debug::service(ports.clock.clone(), ports.metrics.clone());
+    let names: HashSet<String> = router
+        .names()
+        .map(str::to_owned)
+        .chain(["proxy".into(), "api".into()])
+        .collect();
+    names
+        .iter()
+        .fold(router, |router, name| router.with_name(name, debug.clone()))
+}
+
+fn namespace_header(headers: &HeaderMap) -> Option<&str> {
+    headers
+        .get("micro-namespace")
+        .and_then(|v| v.to_str().ok())
+        .filter(|n| !n.is_empty())
+}
+
+/// Whether an account may name a namespace at all: its own, and `micro`, whose rules then decide.
+fn grants(principal: &Principal, named: &str) -> bool {
+    named == principal.namespace.name.as_str()
+        || named == NamespaceName::micro().as_str()
+        || principal.reach == Reach::Local
+}
+
+fn denied() -> Error {
+    Error::new(Kind::Forbidden, "go.micro.proxy", "Access denied to namespace")
+}
+
+fn open(path: Path<'_>) -> bool {
+    let all = |service: &str| {
+        service
+            .strip_prefix(path.service)
+            .and_then(|rest| rest.strip_prefix('.'))
+            == Some(path.handler)
+    };
+    path.endpoint() == "Debug.Health"
+        || OPEN
+            .iter()
+            .any(|(service, methods)| all(service) && methods.is_none_or(|m| m.contains(&path.method)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_open_is_a_short_list() {
+        let is_open = |path| open(Path::parse(path).expect("a path"));
+        for path in [
+            "/auth.Auth/Token",
+            "/auth.Auth/Inspect",
+            "/auth.Sessions/End",
+            "/signup.Signup/Verify",
+            "/signup.Session/Watch",
+            "/go.micro.service.signup.Signup/Verify",
+            "/store.Debug/Health",
+        ] {
+            assert!(is_open(path), "{path}");
+        }
+        for path in [
+            "/auth.Auth/Generate",
+            "/auth.Sessions/Start",
+            "/auth.Rules/List",
+            "/store.Store/Read",
+            "/store.Debug/Log",
+            "/signup.Other/X",
+        ] {
+            assert!(!is_open(path), "{path}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The gRPC doors, and gRPC-Web in front of them.
+
+use std::{convert::Infallible, future::Future, pin::Pin};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use micro_error::{Error, Kind as ErrorKind};
+use micro_rpc::{Call, Code, Codec, Deadline, Path, Payload, Status, deframe, metadata, server};
+use tower::{Layer, Service, service_fn};
+
+use crate::{
+    accept::Peer,
+    api, core,
+    edge::{Admitted, EdgeCore, Target},
+    forward::Forward,
+    outcome::Running,
+    reply::{self, Reply},
+};
+
+/// What a request says it is.
+pub enum Kind {
+    Grpc,
+    /// gRPC-Web, a browser's preflight for it included.
+    Web,
+}
+
+pub fn kind(headers: &HeaderMap) -> Option<Kind> {
+    match headers.get(header::CONTENT_TYPE)?.to_str().ok()? {
+        t if t.starts_with("application/grpc-web") => Some(Kind::Web),
+        t if t.starts_with("application/grpc") => Some(Kind::Grpc),
+        _ => None,
+    }
+}
+
+/// Answers one gRPC call.
+pub async fn answer<B>(core: &EdgeCore, peer: &Peer, request: Request<B>) -> Response<Reply>
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: std::fmt::Display,
+{
+    let path = request.uri().path().to_owned();
+    let running = Running::begin(&peer.door, &path, &core.edge.ports.metrics);
+    let codec = server::codec_of(request.headers());
+    match route(core, peer, &path, request).await {
+        Ok(Routed::Answered(response, admitted)) => running.follow(response.map(BodyExt::boxed_unsync), admitted),
+        Ok(Routed::Called(outcome, admitted)) => {
+            running.follow(server::respond(codec.unwrap_or(Codec::Proto), &path, outcome), admitted)
+        }
+        Err(status) => running.follow(server::respond(codec.unwrap_or(Codec::Proto), &path, Err(status)), ()),
+    }
+}
+
+enum Routed {
+    /// By a node.
+    Answered(Response<Reply>, Held),
+    /// By a service of this process.
+    Called(Result<Payload, Status>, Held),
+}
+
+type Held = Option<micro_limits::Permit<micro_domain::NamespaceId>>;
+
+async fn route<B>(core: &EdgeCore, peer: &Peer, path: &str, request: Request<B>) -> Result<Routed, Status>
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: std::fmt::Display,
+{
+    let malformed = || Status::plain(Code::INVALID_ARGUMENT, format!("malformed method name: {path:?}"));
+    let parsed = Path::parse(path).ok_or_else(malformed)?;
+    if parsed.service.is_empty() {
+        return Err(Error::new(ErrorKind::Invalid, "go.micro.proxy", "service name is blank").into());
+    }
+    let (head, body) = request.into_parts();
+    let deadline = Deadline::of(&head.headers);
+    let admitting = async { Ok(core.edge.admit(peer, &head.headers, None, parsed).await?) };
+    let Admitted { asker, target, permit } = deadline.bound(admitting).await?;
+    match target {
+        Target::Core(service) => {
+            let codec = server::codec_of(&head.headers).ok_or_else(|| unsupported(&head.headers, parsed.service))?;
+            let mut metadata = metadata(&head.headers);
+            metadata.insert("remote".into(), peer.address.to_string());
+            let call = Call {
+                caller: asker.caller(&core.edge.ports, metadata),
+                method: parsed.method.to_owned(),
+                codec,
+                payload: Payload::Many(deframe(body)),
+            };
+            Ok(Routed::Called(
+                core::call(core.edge.core_runtime.as_ref(), service, call, deadline).await,
+                permit,
+            ))
+        }
+        Target::Nodes { namespace, nodes } => {
+            let forward = Forward {
+                core,
+                namespace: &namespace,
+                service: parsed.service,
+                nodes: &nodes,
+                deadline,
+            };
+            let headers = forward.headers(head.headers, &asker);
+            let response = forward.send(path, headers, body).await?;
+            Ok(Routed::Answered(response.map(BodyExt::boxed_unsync), permit))
+        }
+    }
+}
+
+fn unsupported(headers: &HeaderMap, service: &str) -> Status {
+    let given = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
+    Error::new(
+        ErrorKind::Internal,
+        service,
+        format!("Unsupported Content-Type: {given}"),
+    )
+    .into()
+}
+
+type Answering<'a> = Pin<Box<dyn Future<Output = Result<Response<Reply>, Infallible>> + Send + 'a>>;
+
+/// Answers one gRPC-Web call: the same, in the framing that browsers can read.
+pub async fn answer_web(core: &EdgeCore, peer: &Peer, request: Request<Incoming>) -> Response<Reply> {
+    let inner = service_fn(|request: Request<tonic::body::Body>| -> Answering<'_> {
+        Box::pin(async move { Ok(answer(core, peer, request).await) })
+    });
+    let Ok(response) = tonic_web::GrpcWebLayer::new().layer(inner).call(request).await;
+    let mut response = response.map(reply::settled);
+    api::allow_every_origin(response.headers_mut());
+    let exposed = HeaderValue::from_static("grpc-status, grpc-message, grpc-status-details-bin");
+    response
+        .headers_mut()
+        .insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    response
+}

@@ -1,0 +1,168 @@
+//! How each request ended: for the access log and the metrics, whichever way it ends.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Response};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use micro_clock::Ids;
+
+use crate::{Metrics, door::Door, reply::Reply};
+
+pub const FAILED: &str = "failed";
+const OK: &str = "ok";
+const REFUSED: &str = "refused";
+const CANCELLED: &str = "cancelled";
+
+/// Every word for how a request ends.
+pub const OUTCOMES: [&str; 4] = [OK, REFUSED, FAILED, CANCELLED];
+
+/// A request that has not ended yet. Where it is dropped before, its caller went away.
+pub struct Running {
+    id: String,
+    door: &'static str,
+    path: String,
+    began: Instant,
+    metrics: Arc<Metrics>,
+    ended: bool,
+}
+
+impl Running {
+    pub fn begin(door: &Door, path: &str, metrics: &Arc<Metrics>) -> Self {
+        let id = Ids.ordered().simple().to_string();
+        Self {
+            id,
+            door: door.name(),
+            path: path.to_owned(),
+            began: Instant::now(),
+            metrics: metrics.clone(),
+            ended: false,
+        }
+    }
+
+    /// The request's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Ends with an HTTP status.
+    pub fn end_http(&mut self, status: u16) {
+        let outcome = match status {
+            0..400 => OK,
+            500.. => FAILED,
+            _ => REFUSED,
+        };
+        self.end(outcome, status);
+    }
+
+    /// Ends with a gRPC code.
+    fn end_grpc(&mut self, code: u16) {
+        let outcome = match code {
+            0 => OK,
+            2 | 13 | 14 | 15 => FAILED,
+            _ => REFUSED,
+        };
+        self.end(outcome, code);
+    }
+
+    fn end(&mut self, outcome: &'static str, code: u16) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let took = self.began.elapsed();
+        self.metrics.count(self.door, outcome, took);
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        if outcome == OK {
+            tracing::debug!(
+                request.id = self.id,
+                door = self.door,
+                path = self.path,
+                code,
+                micros,
+                "answered"
+            );
+        } else {
+            tracing::info!(
+                request.id = self.id,
+                door = self.door,
+                path = self.path,
+                code,
+                micros,
+                "{outcome}"
+            );
+        }
+    }
+
+    /// Follows a gRPC answer to its end, and holds `held` (permits) until then.
+    pub fn follow<B, H>(mut self, response: Response<B>, held: H) -> Response<Reply>
+    where
+        B: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
+        H: Send + Unpin + 'static,
+    {
+        if let Some(code) = grpc_status(response.headers()) {
+            self.end_grpc(code);
+        }
+        response.map(|body| {
+            Followed {
+                body,
+                running: self,
+                _held: held,
+            }
+            .boxed_unsync()
+        })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end(CANCELLED, 1);
+    }
+}
+
+fn grpc_status(headers: &HeaderMap) -> Option<u16> {
+    headers.get("grpc-status")?.to_str().ok()?.parse().ok()
+}
+
+struct Followed<B, H> {
+    body: B,
+    running: Running,
+    _held: H,
+}
+
+impl<B, H> Body for Followed<B, H>
+where
+    B: Body<Data = Bytes, Error = Infallible> + Unpin,
+    H: Unpin,
+{
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        match &frame {
+            Some(Ok(frame)) => {
+                if let Some(code) = frame.trailers_ref().and_then(grpc_status) {
+                    self.running.end_grpc(code);
+                }
+            }
+            // An end without a status is a failure of whoever sent it.
+            _ => self.running.end(FAILED, 2),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
