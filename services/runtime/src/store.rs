@@ -1,0 +1,217 @@
+//! The only place that reads and writes the runtime's records.
+
+use std::sync::Arc;
+
+use micro_clock::Clock;
+use micro_domain::Namespace;
+use micro_storage::{
+    StoreError,
+    records::{Expect, Key, Record, Records, Scan, Write, Written},
+};
+use micro_tenancy::{Authority, SystemTask, Tenant};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::state::{FIRST_UID, NamespaceRecord, ReleaseRecord, ServiceId, ServiceRecord, UIDS, home};
+
+const SERVICES: &str = "runtime.services";
+const RELEASES: &str = "runtime.releases";
+const NAMESPACES: &str = "runtime.namespaces";
+const UID: &str = "runtime.uids";
+
+/// The runtime's records.
+#[derive(Clone)]
+pub struct Store {
+    records: Arc<dyn Records>,
+    authority: Authority,
+    clock: Arc<dyn Clock>,
+}
+
+impl Store {
+    /// Over `records`; acts in namespaces as the reconciler.
+    pub fn new(records: Arc<dyn Records>, authority: Authority, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            records,
+            authority,
+            clock,
+        }
+    }
+
+    /// Leave to act where a service runs.
+    pub fn enter(&self, namespace: &Namespace) -> Tenant {
+        self.authority.enter(SystemTask::Reconcile, namespace.clone())
+    }
+
+    /// One service, with the version to compare and set.
+    pub async fn service(&self, tenant: &Tenant, id: &ServiceId) -> Result<Option<(ServiceRecord, u64)>, StoreError> {
+        self.get(tenant, service_key(id)).await
+    }
+
+    /// Every service of a namespace, by name.
+    pub async fn services(&self, tenant: &Tenant) -> Result<Vec<ServiceRecord>, StoreError> {
+        self.scan(tenant, Scan::core(SERVICES, "")).await
+    }
+
+    /// One release.
+    pub async fn release(
+        &self,
+        tenant: &Tenant,
+        id: &ServiceId,
+        number: u64,
+    ) -> Result<Option<ReleaseRecord>, StoreError> {
+        Ok(self
+            .get(tenant, release_key(id, number))
+            .await?
+            .map(|(release, _)| release))
+    }
+
+    /// Every release kept of a service, oldest first.
+    pub async fn releases(&self, tenant: &Tenant, id: &ServiceId) -> Result<Vec<ReleaseRecord>, StoreError> {
+        self.scan(tenant, Scan::core(RELEASES, &release_prefix(id))).await
+    }
+
+    /// Every release of a namespace: artifacts are shared by digest.
+    pub async fn all_releases(&self, tenant: &Tenant) -> Result<Vec<ReleaseRecord>, StoreError> {
+        self.scan(tenant, Scan::core(RELEASES, "")).await
+    }
+
+    /// Stores a service with the release it wants, both or neither; false where somebody else was first.
+    pub async fn want(
+        &self,
+        tenant: &Tenant,
+        service: &ServiceRecord,
+        seen: Option<u64>,
+        release: &ReleaseRecord,
+    ) -> Result<bool, StoreError> {
+        let expect = seen.map_or(Expect::Absent, Expect::Version);
+        let batch = vec![
+            put(service_key(&service.id), service)?.expecting(expect),
+            put(release_key(&service.id, release.number), release)?,
+        ];
+        self.write(tenant, batch).await
+    }
+
+    /// Replaces a service as it was seen; false where somebody else was first.
+    pub async fn replace(&self, tenant: &Tenant, service: &ServiceRecord, seen: u64) -> Result<bool, StoreError> {
+        let batch = vec![put(service_key(&service.id), service)?.expecting(Expect::Version(seen))];
+        self.write(tenant, batch).await
+    }
+
+    /// Stores how far a release came.
+    pub async fn put_release(
+        &self,
+        tenant: &Tenant,
+        id: &ServiceId,
+        release: &ReleaseRecord,
+    ) -> Result<(), StoreError> {
+        self.write(tenant, vec![put(release_key(id, release.number), release)?])
+            .await
+            .map(drop)
+    }
+
+    /// Forgets releases.
+    pub async fn forget_releases(&self, tenant: &Tenant, id: &ServiceId, numbers: &[u64]) -> Result<(), StoreError> {
+        let batch = numbers.iter().map(|n| Write::delete(release_key(id, *n))).collect();
+        self.write(tenant, batch).await.map(drop)
+    }
+
+    /// Forgets a service; whether there was one.
+    pub async fn forget(&self, tenant: &Tenant, id: &ServiceId) -> Result<bool, StoreError> {
+        let Some((_, seen)) = self.service(tenant, id).await? else {
+            return Ok(false);
+        };
+        self.write(
+            tenant,
+            vec![Write::delete(service_key(id)).expecting(Expect::Version(seen))],
+        )
+        .await
+    }
+
+    /// Every namespace that has had services.
+    pub async fn namespaces(&self) -> Result<Vec<NamespaceRecord>, StoreError> {
+        self.scan(&self.enter(&home()), Scan::core(NAMESPACES, "")).await
+    }
+
+    /// The namespace's record, made at its first service with uids of its own.
+    pub async fn ensure_namespace(&self, namespace: &Namespace) -> Result<NamespaceRecord, StoreError> {
+        let tenant = self.enter(&home());
+        let key = || Key::core(NAMESPACES, namespace.id.to_string());
+        loop {
+            if let Some((record, _)) = self.get(&tenant, key()).await? {
+                return Ok(record);
+            }
+            let next = || Key::core(UID, "next");
+            let (uid_base, expect) = match self.get::<u32>(&tenant, next()).await? {
+                Some((uid, seen)) => (uid, Expect::Version(seen)),
+                None => (FIRST_UID, Expect::Absent),
+            };
+            let record = NamespaceRecord {
+                namespace: namespace.clone(),
+                uid_base,
+            };
+            let batch = vec![
+                put(next(), &(uid_base + UIDS))?.expecting(expect),
+                put(key(), &record)?.expecting(Expect::Absent),
+            ];
+            if self.write(&tenant, batch).await? {
+                return Ok(record);
+            }
+        }
+    }
+
+    async fn get<T: DeserializeOwned>(&self, tenant: &Tenant, key: Key) -> Result<Option<(T, u64)>, StoreError> {
+        let found = self.records.get(tenant, &[key], self.clock.now()).await?;
+        found
+            .into_iter()
+            .next()
+            .flatten()
+            .map(|record| Ok((read(&record)?, record.version)))
+            .transpose()
+    }
+
+    async fn scan<T: DeserializeOwned>(&self, tenant: &Tenant, scan: Scan) -> Result<Vec<T>, StoreError> {
+        let mut all = Vec::new();
+        let mut page = scan.clone();
+        loop {
+            let records = self.records.scan(tenant, page, self.clock.now()).await?;
+            for record in &records {
+                all.push(read(record)?);
+            }
+            match records.last() {
+                Some(last) if records.len() == Scan::MAX => page = scan.clone().after(&last.key),
+                _ => return Ok(all),
+            }
+        }
+    }
+
+    async fn write(&self, tenant: &Tenant, batch: Vec<Write>) -> Result<bool, StoreError> {
+        if batch.is_empty() {
+            return Ok(true);
+        }
+        Ok(matches!(
+            self.records.write(tenant, batch, self.clock.now()).await?,
+            Written::Done(_)
+        ))
+    }
+}
+
+/// Neither a name nor a version holds a colon, so that `v1` is never taken for `v10`.
+fn service_key(id: &ServiceId) -> Key {
+    Key::core(SERVICES, format!("{}:{}", id.name, id.version))
+}
+
+fn release_prefix(id: &ServiceId) -> String {
+    format!("{}:{}:", id.name, id.version)
+}
+
+fn release_key(id: &ServiceId, number: u64) -> Key {
+    Key::core(RELEASES, format!("{}{number:020}", release_prefix(id)))
+}
+
+fn put(key: Key, value: &impl Serialize) -> Result<Write, StoreError> {
+    let json = serde_json::to_vec(value).map_err(|e| StoreError::Failed(e.into()))?;
+    Ok(Write::put(key, json))
+}
+
+fn read<T: DeserializeOwned>(record: &Record) -> Result<T, StoreError> {
+    serde_json::from_slice(&record.value).map_err(|e| StoreError::Damaged(format!("{}: {e}", record.key)))
+}

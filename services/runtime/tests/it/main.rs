@@ -1,0 +1,14 @@
+//! The runtime with a real sandbox in plain mode, memory for storage, and doubles for its neighbours. This binary is its
+//! own `sandbox-init`.
+
+mod adoption;
+mod app;
+mod builds;
+mod git;
+mod logs;
+mod namespaces;
+mod services;
+mod updates;
+mod uploads;
+
+micro_sandbox::enter_before_main!();

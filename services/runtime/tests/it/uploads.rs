@@ -1,0 +1,90 @@
+//! `Source.Upload`.
+
+use futures::{StreamExt, stream};
+use micro_error::Kind;
+use micro_proto::runtime::{Service, Source as _, UploadRequest};
+use micro_tenancy::Caller;
+
+use crate::app::{App, World, script};
+
+#[tokio::test]
+async fn an_upload_needs_an_account_a_service_and_bytes() {
+    let app = App::start().await;
+    let ada = app.ada().caller;
+    let service = Service {
+        name: "greeter".into(),
+        version: "latest".into(),
+        ..Service::default()
+    };
+    let whole = UploadRequest {
+        service: Some(service.clone()),
+        data: vec![1],
+    };
+    let table = [
+        (
+            Caller::anonymous(),
+            vec![whole.clone()],
+            Kind::Unauthenticated,
+            "An account is required to upload source",
+        ),
+        (ada.clone(), vec![], Kind::Invalid, "No blob was sent"),
+        (
+            ada.clone(),
+            vec![UploadRequest {
+                service: None,
+                data: vec![1],
+            }],
+            Kind::Invalid,
+            "No service was sent",
+        ),
+        (
+            ada,
+            vec![UploadRequest {
+                service: Some(service),
+                data: vec![],
+            }],
+            Kind::Invalid,
+            "No blob was sent",
+        ),
+    ];
+    for (caller, messages, kind, words) in table {
+        let refused = app
+            .runtime
+            .upload(&caller, stream::iter(messages.into_iter().map(Ok)).boxed())
+            .await;
+        let refused = refused.expect_err(words);
+        assert_eq!(
+            (refused.kind(), refused.message(), refused.id()),
+            (kind, words, "runtime.Source.Upload")
+        );
+    }
+    assert_eq!(
+        app.ada().upload("greeter", script("")).await.expect("uploaded"),
+        "source://greeter:latest"
+    );
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn an_upload_is_bounded() {
+    let mut world = World::new();
+    world.limits.upload_bytes.max = 1000;
+    world.limits.upload_entries.max = 1;
+    let app = world.start().await;
+    let refused = app
+        .ada()
+        .upload("greeter", vec![0; 2 << 20])
+        .await
+        .expect_err("too large");
+    assert_eq!(refused.kind(), Kind::TooLarge);
+    assert!(
+        refused.message().starts_with("limit upload.bytes reached: "),
+        "{refused}"
+    );
+    let news = app.ada().run("greeter", script("")).await;
+    assert_eq!(
+        news.last().expect("news").error,
+        "Error loading source: limit upload.entries reached: 2 of 1"
+    );
+    app.stop().await;
+}
