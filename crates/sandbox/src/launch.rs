@@ -2,12 +2,12 @@
 
 use std::{
     ffi::OsString,
-    fs::{DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io::{self, Read, Write},
     os::{
         fd::OwnedFd,
         unix::{
-            fs::{DirBuilderExt, OpenOptionsExt},
+            fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
             net::UnixStream,
             process::CommandExt,
         },
@@ -171,6 +171,7 @@ pub(crate) fn prepare(state_dir: &Path) -> io::Result<()> {
     let mut private = DirBuilder::new();
     private.recursive(true).mode(0o700);
     private.create(state_dir)?;
+    fs::set_permissions(state_dir, Permissions::from_mode(0o700))?;
     cgroup::clear(state_dir);
     private.create(state_dir.join(LOGS))?;
     private.create(state_dir.join(ROOT))

@@ -30,26 +30,17 @@ pub struct ProbeFailure {
     pub remedy: &'static str,
 }
 
-/// Runs a throw-away sandbox, without a program in it: the best mode that works here, or the first step that fails.
+/// Runs a throw-away sandbox, without a program in it: the mode that works for this user, or the step that fails. For root
+/// that is never [`Mode::User`]: what runs there would have root's name outside.
 /// Takes some milliseconds of the calling thread.
 pub fn probe() -> Result<Mode, ProbeFailure> {
     // SAFETY: plain call.
     let root = unsafe { libc::geteuid() } == 0;
-    if !root {
-        return rehearse(Mode::User);
-    }
-    // Root in a container often lacks the rights of root; a plain user's way may still be open.
-    rehearse(Mode::Root).or_else(|first| rehearse(Mode::User).map_err(|_| first))
-}
-
-fn rehearse(mode: Mode) -> Result<Mode, ProbeFailure> {
-    match attempt(mode) {
-        Ok(()) => Ok(mode),
-        Err(failure) => Err(ProbeFailure {
-            remedy: remedy(&failure),
-            failure,
-        }),
-    }
+    let mode = if root { Mode::Root } else { Mode::User };
+    attempt(mode).map(|()| mode).map_err(|failure| ProbeFailure {
+        remedy: remedy(&failure),
+        failure,
+    })
 }
 
 fn attempt(mode: Mode) -> Result<(), Failure> {
@@ -124,16 +115,22 @@ impl Drop for Place {
 }
 
 fn remedy(failure: &Failure) -> &'static str {
+    const NAMESPACES: [&str; 4] = [
+        "make a user namespace",
+        "make a mount namespace",
+        "make namespaces",
+        "map the own user",
+    ];
     match (failure.step.as_str(), failure.errno) {
-        (_, Some(libc::ENOSPC)) => {
+        (step, Some(libc::ENOSPC)) if NAMESPACES.contains(&step) => {
             "the kernel allows no more user namespaces: raise it with `sysctl user.max_user_namespaces=100000`"
         }
-        ("make a user namespace" | "make a mount namespace" | "make namespaces" | "map the own user", _) => {
-            "namespaces are forbidden: run the server as root with CAP_SYS_ADMIN, or allow user namespaces (`sysctl \
-             kernel.unprivileged_userns_clone=1`, `sysctl kernel.apparmor_restrict_unprivileged_userns=0`), and in a \
-             container also a seccomp profile that lets them through"
+        (step, _) if NAMESPACES.contains(&step) => {
+            "namespaces are forbidden: run the server as root with CAP_SYS_ADMIN, or as a plain user with user namespaces \
+             allowed (`sysctl kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0`); in a \
+             container also with a seccomp profile that lets them through"
         }
-        ("map the sandbox's users", _) => {
+        ("hand the log over" | "map the sandbox's users", _) => {
             "the container the server runs in has too few uids: give it a larger range, or run the server as a plain user"
         }
         ("mount /proc", _) => "a container masks /proc: start it with `--security-opt systempaths=unconfined`",

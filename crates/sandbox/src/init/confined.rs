@@ -43,6 +43,10 @@ pub(super) fn make(order: &Order, launcher: &UnixStream) -> Result<(), Failure> 
         _ => {
             // SAFETY: plain calls.
             let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+            if uid == 0 {
+                // Without capabilities, but with root's name, to whom the kernel's settings belong.
+                return Err(io::Error::from_raw_os_error(libc::EPERM)).step("be somebody else than root");
+            }
             userns::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS).step("make a user namespace")?;
             userns::map_self(0, uid, gid).step("map the own user")?;
             Groups::default()

@@ -42,3 +42,32 @@ fn a_plain_user_gets_the_same() {
     );
     assert!(run.status.success(), "{out}\n{err}");
 }
+
+/// What the probe says when it is run by way of `command`.
+fn probe_through(command: &[&str]) -> String {
+    let exe = std::env::current_exe().expect("this binary");
+    let run = Command::new(command[0])
+        .args(&command[1..])
+        .arg(exe)
+        .args(["role", "probe"])
+        .output()
+        .expect("a tool");
+    String::from_utf8(run.stdout).expect("text")
+}
+
+#[test]
+fn a_refusal_names_the_step_and_the_remedy() {
+    // Root of a container without a range of uids of its own.
+    let said = probe_through(&["unshare", "--user", "--map-root-user"]);
+    assert!(
+        said.starts_with("hand the log over: ") && said.contains("too few uids"),
+        "{said}"
+    );
+    if is_root() {
+        let said = probe_through(&["setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"]);
+        assert!(
+            said.starts_with("make a mount namespace: ") && said.contains("CAP_SYS_ADMIN"),
+            "{said}"
+        );
+    }
+}

@@ -21,6 +21,7 @@ static PLAY: extern "C" fn() = {
             "serve" => serve(),
             "call" => call(rest[0]),
             "launch" => launch(),
+            "probe" => probe(),
             "fork" => fork_until_refused(),
             "allocate" => allocate(rest[0]),
             "fill" => fill(rest[0]),
@@ -65,6 +66,14 @@ fn launch() -> i32 {
         // SAFETY: plain call.
         unsafe { libc::pause() };
     }
+}
+
+fn probe() -> i32 {
+    match micro_sandbox::probe() {
+        Ok(mode) => println!("{mode:?}"),
+        Err(e) => println!("{}: {}", e.failure.step, e.remedy),
+    }
+    0
 }
 
 fn fork_until_refused() -> i32 {
