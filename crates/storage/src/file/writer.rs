@@ -12,9 +12,7 @@ use crate::StoreError;
 const MOST: usize = 1_024;
 
 /// Something to do, and what to do with its outcome once that is on disk.
-pub(super) struct Task {
-    apply: Box<dyn FnOnce(&WriteTransaction) -> Result<Answer, StoreError> + Send>,
-}
+type Task = Box<dyn FnOnce(&WriteTransaction) -> Result<Answer, StoreError> + Send>;
 
 /// Sends an outcome to whoever waits for it, or word that the commit failed.
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
@@ -41,14 +39,14 @@ impl Writer {
     /// Does it; returns when it is on disk.
     pub async fn run<O: Operation>(&self, operation: O) -> Result<O::Outcome, StoreError> {
         let (answer, answered) = oneshot::channel();
-        let apply = Box::new(move |tx: &WriteTransaction| {
+        let task: Task = Box::new(move |tx| {
             let outcome = operation.apply(tx)?;
             Ok(Box::new(move |committed: Result<(), StoreError>| {
                 let _ = answer.send(committed.map(|()| outcome));
             }) as Answer)
         });
         let tasks = self.tasks.as_ref().ok_or_else(closed)?;
-        tasks.send(Task { apply }).await.map_err(|_| closed())?;
+        tasks.send(task).await.map_err(|_| closed())?;
         answered.await.map_err(|_| closed())?
     }
 }
@@ -84,7 +82,7 @@ fn commit(database: &Database, tasks: impl Iterator<Item = Task>) -> Result<(), 
     let mut tx = database.begin_write().map_err(StoreError::failed)?;
     tx.set_quick_repair(true);
     let answers = tasks
-        .map(|task| (task.apply)(&tx))
+        .map(|task| task(&tx))
         .collect::<Result<Vec<Answer>, StoreError>>()?;
     match tx.commit() {
         Ok(()) => answers.into_iter().for_each(|answer| answer(Ok(()))),

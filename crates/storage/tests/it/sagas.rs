@@ -106,3 +106,95 @@ async fn only_listed_steps_exist_each_with_four_failpoints() {
         ]
     );
 }
+
+/// Each failpoint ends a real process; the next one goes on where it broke off.
+#[cfg(feature = "failpoints")]
+mod killed {
+    use std::{fs, io::Write, process::Command};
+
+    use super::*;
+
+    const URLS: [&str; 3] = ["MICRO_TEST_SERVING", "MICRO_TEST_SYSTEM", "MICRO_TEST_OWNER"];
+    const CUPS: &str = "MICRO_TEST_CUPS";
+    /// On every unix.
+    const SIGABRT: i32 = 6;
+
+    fn effect(cups: &std::path::Path, what: &str, attempt: Attempt) -> Result<u32, StoreError> {
+        let mut file = fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(cups)
+            .map_err(StoreError::failed)?;
+        writeln!(file, "{what} {attempt:?}").map_err(StoreError::failed)?;
+        Ok(96)
+    }
+
+    #[tokio::test]
+    #[ignore = "a child process of another test"]
+    async fn child_makes_tea() {
+        let Some(cups) = std::env::var_os(CUPS).map(std::path::PathBuf::from) else {
+            return;
+        };
+        let [serving, system, owner] = URLS.map(|name| {
+            let url = std::env::var_os(name)
+                .expect("set by the parent")
+                .into_string()
+                .expect("text");
+            secrecy::SecretString::from(url)
+        });
+        let urls = micro_storage::Urls { serving, system, owner };
+        let db = micro_storage::Db::connect(&urls, Default::default())
+            .await
+            .expect("connects");
+        let mut run = open(&db).await;
+        for step in Tea::STEPS {
+            let degrees: u32 = run
+                .step(step, |attempt| std::future::ready(effect(&cups, step, attempt)))
+                .await
+                .expect("does it");
+            assert_eq!(degrees, 96);
+        }
+    }
+
+    #[tokio::test]
+    async fn at_each_failpoint_it_goes_on_where_it_broke_off() {
+        use secrecy::ExposeSecret;
+        for name in failpoints::<Tea>() {
+            let test = TestDb::new().await;
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let cups = folder.path().join("cups");
+            let make_tea = |failpoint: &str| {
+                let urls = [&test.urls().serving, &test.urls().system, &test.urls().owner];
+                Command::new(std::env::current_exe().expect("ourselves"))
+                    .args(["--ignored", "--exact", "sagas::killed::child_makes_tea"])
+                    .envs(URLS.into_iter().zip(urls.map(|url| url.expose_secret())))
+                    .env(CUPS, &cups)
+                    .env("MICRO_FAILPOINT", failpoint)
+                    .output()
+                    .expect("runs")
+                    .status
+            };
+            let status = make_tea(&name);
+            assert_eq!(
+                std::os::unix::process::ExitStatusExt::signal(&status),
+                Some(SIGABRT),
+                "{name}"
+            );
+            assert!(make_tea("").success(), "{name}");
+            let made = fs::read_to_string(&cups).expect("made");
+            let expected = match name.as_str() {
+                "tea.boil.record" => "boil First\nboil Again\npour First\n",
+                "tea.boil.effect" => "boil Again\npour First\n",
+                "tea.pour.record" => "boil First\npour First\npour Again\n",
+                "tea.pour.effect" => "boil First\npour Again\n",
+                _ => "boil First\npour First\n",
+            };
+            assert_eq!(made, expected, "{name}");
+            assert_eq!(
+                test.ask_superuser("select count(*) from saga_steps where state = 'done'")
+                    .await,
+                ["2"]
+            );
+        }
+    }
+}
