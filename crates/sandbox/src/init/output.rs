@@ -105,7 +105,7 @@ impl Meter {
             log,
             tokens: burst,
             burst,
-            per_second: (burst / 32).max(1),
+            per_second: burst / 32,
             filled: now,
             dropped: 0,
             failed: false,
@@ -114,7 +114,9 @@ impl Meter {
 
     fn line(&mut self, now: OffsetDateTime, stream: Stream, line: &[u8]) {
         let cost = line.len() as u64 + 32;
-        if self.tokens < cost {
+        // Once shut, it opens again for a second's worth, or there would be more words about drops than lines.
+        let least = if self.dropped > 0 { self.per_second.max(cost) } else { cost };
+        if self.tokens < least {
             self.dropped += 1;
             return;
         }
