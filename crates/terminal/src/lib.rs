@@ -4,6 +4,7 @@ pub mod exit;
 pub mod out;
 mod private_file;
 pub mod prompt;
+mod quiet;
 pub mod table;
 
 pub use private_file::PrivateFile;

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use crate::{
     exit::{Exit, Failure, Result},
     out::Out,
+    quiet::Quiet,
 };
 
 /// Whether a person sits there.
@@ -29,8 +30,16 @@ pub fn secret(out: &Out, question: &str, instead: &str) -> Result<String> {
         out.talk("");
         return Ok(answer);
     }
-    rpassword::prompt_password(question).map_err(|e| match e.kind() {
+    let read = || {
+        let _quiet = Quiet::on()?;
+        out.ask(question);
+        let answer = rpassword::read_password();
+        out.talk("");
+        answer
+    };
+    read().map_err(|e: io::Error| match e.kind() {
         ErrorKind::Interrupted => Failure::new(Exit::Interrupted, ""),
+        ErrorKind::UnexpectedEof => no_more_input(instead),
         _ => Failure::because("reading the password", e),
     })
 }
@@ -72,7 +81,11 @@ fn read_line(out: &Out, instead: &str) -> Result<String> {
         .map_err(|e| Failure::because("reading the answer", e))?;
     if read == 0 {
         out.talk("");
-        return Err(Failure::new(Exit::Failed, format!("no more input: pass {instead}")));
+        return Err(no_more_input(instead));
     }
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn no_more_input(instead: &str) -> Failure {
+    Failure::new(Exit::Failed, format!("no more input: pass {instead}"))
 }

@@ -1,8 +1,9 @@
 //! Errors: their words on stderr, their codes.
 
-use std::net::TcpListener;
-
-use crate::{fake::Fake, terminal::Terminal};
+use crate::{
+    fake::Fake,
+    terminal::{NOWHERE, Terminal},
+};
 
 #[test]
 fn nobody_is_told_to_log_in() {
@@ -32,14 +33,10 @@ fn nobody_is_told_to_log_in() {
 
 #[test]
 fn a_server_that_is_down_is_named() {
-    let address = TcpListener::bind("127.0.0.1:0")
-        .and_then(|l| l.local_addr())
-        .expect("a free port")
-        .to_string();
     let ada = Terminal::new();
-    ada.silent(&["env", "add", "down", &address]);
+    ada.silent(&["env", "add", "down", NOWHERE]);
     ada.silent(&["env", "set", "down"]);
-    let words = format!("Failed to connect to micro server at {address}\n");
+    let words = format!("Failed to connect to micro server at {NOWHERE}\n");
     for args in [
         &["services"][..],
         &["login", "--username", "a", "--password", "b"],

@@ -3,6 +3,7 @@
 mod environments;
 mod errors;
 mod fake;
+mod keyboard;
 mod logins;
 mod releases;
 mod services;

@@ -11,6 +11,9 @@ use tempfile::TempDir;
 
 use crate::fake::Fake;
 
+/// Where nothing ever listens. A port that was free a moment ago may be another test's by now.
+pub const NOWHERE: &str = "127.0.0.1:1";
+
 /// A home directory.
 pub struct Terminal(TempDir);
 
