@@ -8,7 +8,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
     routing::get,
 };
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use micro_mail::Received;
 use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
@@ -123,6 +123,13 @@ async fn show_html(State(web): State<Web>, Path(number): Path<u64>) -> Response 
         return views::missing();
     };
     let policy = "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'self'; base-uri 'none'";
-    let policy = [(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy))];
-    (policy, Html(received.letter.html().to_owned())).into_response()
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy)),
+        // Browsers show nothing in a sandboxed frame that asks for a context group of its own.
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            HeaderValue::from_static("unsafe-none"),
+        ),
+    ];
+    (headers, Html(received.letter.html().to_owned())).into_response()
 }

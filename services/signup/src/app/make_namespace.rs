@@ -52,14 +52,15 @@ impl Signup {
         else {
             return Ok(());
         };
-        let mut run = Run::open(&self.db(), self.clock(), id.uuid()).await?;
-        let outcome = match attempt.is_too_late(self.now()) {
-            true => self.give_back(&mut run, &attempt).await,
-            false => match self.go_on(&mut run, &attempt).await? {
+        let outcome = if attempt.is_too_late(self.now()) {
+            self.give_back(&attempt).await
+        } else {
+            let mut run = Run::open(&self.db(), self.clock(), id.uuid()).await?;
+            match self.go_on(&mut run, &attempt).await? {
                 Outcome::Ready => Ok(()),
                 Outcome::Declined(reason) => self.decline(&attempt, &reason).await,
                 Outcome::Known => self.stand_back(&attempt).await,
-            },
+            }
         };
         self.announce(id);
         outcome
@@ -224,15 +225,14 @@ impl Signup {
     }
 
     /// The promise is broken: hide what there is, give the money back, say so, and have the rest taken down.
-    async fn give_back(&self, run: &mut Run<SignupSaga>, attempt: &Attempt) -> Result<()> {
-        run.undo("identity", async |_: Option<()>| self.remove_identity(attempt).await)
-            .await?;
-        let mut cents = 0;
-        run.undo("subscribe", async |_: Option<()>| {
-            cents = self.refund(attempt).await?;
-            Ok::<_, SignupError>(())
-        })
-        .await?;
+    async fn give_back(&self, attempt: &Attempt) -> Result<()> {
+        // Each of these may be repeated, and says the same again: a crash in between changes nothing.
+        self.remove_identity(attempt).await?;
+        let cents = if attempt.payment_required {
+            self.refund(attempt).await?
+        } else {
+            0
+        };
         tracing::error!(alarm = "signup.too_late", attempt.id = %attempt.id, refunded.cents = cents, "a sign-up was not ready in time");
         let end = if cents > 0 { State::Refunded } else { State::Failed };
         let (db, now) = (self.db(), self.now());

@@ -1,12 +1,15 @@
 //! What the web door shows and does for one attempt.
 
+use std::error::Error;
+
 use micro_error::Kind;
-use micro_limits::LimitKey;
+use micro_limits::{LimitKey, Rate};
 use micro_proto::{
     billing::{ReadCheckoutRequest, StartCheckoutRequest},
     signup::Page,
 };
 use micro_storage::retrying;
+use time::Duration;
 
 use super::{Result, Signup};
 use crate::{SignupError, State, attempt::Attempt, store::Attempts};
@@ -101,6 +104,24 @@ impl Signup {
         .await?;
         self.announce(attempt.id);
         self.find_attempt(attempt.id).await?.ok_or(SignupError::NoLink)
+    }
+
+    /// The same for somebody who waits: at most every ten seconds, and an unanswered question is no harm.
+    pub(crate) async fn look_for_card(&self, attempt: Attempt) -> Attempt {
+        if attempt.state != State::PaymentPending || attempt.checkout_session.is_none() {
+            return attempt;
+        }
+        let key = LimitKey::tries("signup.looks", attempt.id.uuid().as_bytes());
+        if self.limit(key, Rate::of(1, Duration::seconds(10))).await.is_err() {
+            return attempt;
+        }
+        match self.read_checkout(attempt.clone(), "").await {
+            Ok(seen) => seen,
+            Err(e) => {
+                tracing::warn!(error = &e as &dyn Error, attempt.id = %attempt.id, "a card page could not be read");
+                attempt
+            }
+        }
     }
 
     fn page_of(&self, attempt: &Attempt) -> Page {

@@ -13,16 +13,8 @@ use crate::{
 impl Signup {
     /// The undo of reserving and provisioning. Never for an attempt that may still be ready.
     pub(crate) async fn take_back(&self, id: AttemptId) -> Result<()> {
-        let over = self
-            .find_attempt(id)
-            .await?
-            .is_none_or(|attempt| attempt.state.is_final());
-        if !over
-            || self
-                .find_attempt(id)
-                .await?
-                .is_some_and(|attempt| attempt.ready_at.is_some())
-        {
+        let found = self.find_attempt(id).await?;
+        if !found.is_some_and(|attempt| attempt.state.is_final() && attempt.ready_at.is_none()) {
             return Ok(());
         }
         self.ports()

@@ -86,7 +86,7 @@ impl Watcher {
             self.over = state.is_final();
             let told = Told {
                 state: state.as_str().to_owned(),
-                message: attempt.message,
+                message: attempt.message.clone(),
             };
             if told != self.told {
                 let status = Status {
@@ -96,6 +96,8 @@ impl Watcher {
                 self.told = told;
                 return Some(Ok(status));
             }
+            // The browser's way back may have been cut off.
+            self.signup.look_for_card(attempt).await;
             next_change(&mut self.changed, self.id, Instant::now() + POLL).await;
         }
         None

@@ -68,6 +68,7 @@ impl Micros for Signup {
     ) -> Result<HasPaymentMethodResponse, Error> {
         let typed = self.config().keys.read_code(&request.token.into());
         let attempt = self.get_by_code(typed, caller).await?;
+        let attempt = self.look_for_card(attempt).await;
         let has = !matches!(attempt.state, State::Started | State::PaymentPending | State::Expired);
         Ok(HasPaymentMethodResponse { has })
     }

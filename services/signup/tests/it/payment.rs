@@ -1,11 +1,12 @@
 //! Cards: stored, declined, pasted, and the browser's ways back.
 
+use futures::StreamExt;
 use micro_error::Kind;
-use micro_proto::signup::{FinishPageRequest, Pages, StartPageRequest};
+use micro_proto::signup::{FinishPageRequest, Pages, Session, StartPageRequest, WatchRequest};
 use time::Duration;
 
 use crate::{
-    app::{Person, TestApp, link, platform, read_link},
+    app::{Person, TestApp, link, platform, read_link, somebody},
     bank::Fault,
 };
 
@@ -87,6 +88,27 @@ async fn a_browser_that_never_came_back_does_not_stop_the_terminal() {
     ada.complete("correct horse", "")
         .await
         .expect("the provider knows of the card");
+}
+
+#[tokio::test]
+async fn a_waiting_terminal_hears_of_it_too() {
+    let app = TestApp::start().await;
+    let (ada, confirmed) = Person::verified(&app, "ada@example.com").await;
+    let session = ada.open_card_page(&link(&confirmed.subscribe_url)).await;
+    let watch = WatchRequest {
+        secret: ada.secret.clone(),
+    };
+    let mut states = Session::watch(&app.signup, &somebody(), watch).await.expect("watching");
+    assert_eq!(
+        states.next().await.expect("the current state").expect("read").state,
+        "payment_pending"
+    );
+    app.bank.enter_card(&session);
+    app.clock.advance(Duration::seconds(10));
+    assert_eq!(
+        states.next().await.expect("the next").expect("read").state,
+        "card_stored"
+    );
 }
 
 #[tokio::test]

@@ -28,6 +28,8 @@ async fn letters_are_listed_and_read() {
     assert!(letter.body.contains("amber-otter-drift") && letter.body.contains("/mailbox/1/html"));
     let html = door.get("/mailbox/1/html").await;
     assert!(html.header("content-security-policy").contains("sandbox"));
+    let group = html.header("cross-origin-opener-policy");
+    assert_eq!(group, "unsafe-none", "Chromium shows an empty frame otherwise");
     assert_eq!(door.get("/mailbox/2").await.status, StatusCode::NOT_FOUND);
 }
 
