@@ -131,7 +131,6 @@ async fn pool(url: &SecretString, most: u32, options: &Options) -> Result<PgPool
         .acquire_timeout(options.wait)
         .idle_timeout(Duration::from_secs(300))
         .max_lifetime(Duration::from_secs(1_800))
-        .test_before_acquire(false)
         .connect_with(connect)
         .await?;
     Ok(pool)

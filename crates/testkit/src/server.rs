@@ -66,8 +66,8 @@ async fn start() -> Server {
         let directory = base.join(slot.to_string());
         let started = match Postgres::start(Options::test(&directory)).await {
             Err(PostgresError::InUse(_)) => continue,
-            // Nothing is flushed here, so a machine's crash can leave a ruin: make it anew.
-            Err(PostgresError::Program { .. }) => {
+            // Nothing is flushed here, so a machine's crash can leave a ruin; and PostgreSQL may have been upgraded.
+            Err(PostgresError::Program { .. } | PostgresError::Version { .. }) => {
                 let _ = fs::remove_dir_all(&directory);
                 Postgres::start(Options::test(&directory)).await
             }

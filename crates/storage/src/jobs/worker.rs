@@ -20,7 +20,7 @@ use crate::{StoreError, db::Db, holder::Holder};
 const MOST: usize = 16;
 /// How often to look for jobs that were queued elsewhere, or have come due.
 const POLL: Duration = Duration::from_secs(1);
-/// How long running jobs may go on after the worker was told to stop.
+/// How long running jobs may go on after the worker was told to stop, unless it is told otherwise.
 const GRACE: Duration = Duration::from_secs(3);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(600);
 
@@ -55,6 +55,7 @@ pub struct Worker {
     claims: Claims,
     authority: Authority,
     clock: Arc<dyn Clock>,
+    grace: Duration,
     handlers: HashMap<&'static str, Handler>,
 }
 
@@ -69,6 +70,7 @@ impl Worker {
             claims,
             authority,
             clock,
+            grace: GRACE,
             handlers: HashMap::new(),
         }
     }
@@ -96,7 +98,14 @@ impl Worker {
         self
     }
 
-    /// Runs jobs until `stop`. Those under way then get three seconds more; what is not done is put back.
+    /// The same worker, giving running jobs so long once it is told to stop: three seconds, unless set.
+    #[must_use]
+    pub fn with_grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// Runs jobs until `stop`. Those under way then get a little longer; what is not done is put back.
     pub async fn run(self, stop: CancellationToken) {
         let kinds = self.kinds();
         let wake = self.claims.db.wake();
@@ -129,7 +138,7 @@ impl Worker {
             }
         }
         let all = async { while running.join_next().await.is_some() {} };
-        if tokio::time::timeout(GRACE, all).await.is_err() {
+        if tokio::time::timeout(self.grace, all).await.is_err() {
             cut_short.cancel();
             while running.join_next().await.is_some() {}
         }

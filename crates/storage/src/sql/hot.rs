@@ -87,9 +87,8 @@ impl Hot {
             long: slots(1),
             next: AtomicUsize::new(0),
         }));
-        for slot in hot.0.short.iter().chain(&hot.0.long) {
-            hot.session(slot).await?;
-        }
+        let slots = hot.0.short.iter().chain(&hot.0.long);
+        futures::future::try_join_all(slots.map(|slot| hot.session(slot))).await?;
         Ok(hot)
     }
 

@@ -207,6 +207,30 @@ async fn a_worker_wakes_for_a_job_queued_here_and_stops_when_told() {
 }
 
 #[tokio::test]
+async fn a_job_that_hangs_when_the_worker_stops_is_put_back_for_the_next() {
+    let test = TestDb::new().await;
+    let (db, clock, seen) = (test.db().await, TestClock::default(), Seen::default());
+    let mut tx = db.system(SystemTask::Signup).begin().await.expect("begins");
+    jobs::queue(&mut tx, greet("ada"), clock.now()).await.expect("queues");
+    tx.commit().await.expect("commits");
+    let begun = Arc::new(Notify::new());
+    let has_begun = begun.clone();
+    let hangs = Worker::new(&db, authority(), Arc::new(clock.clone()))
+        .with_grace(Real::ZERO)
+        .on(move |_: Greet, _| {
+            has_begun.notify_one();
+            std::future::pending()
+        });
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(hangs.run(stop.clone()));
+    begun.notified().await;
+    stop.cancel();
+    running.await.expect("ends");
+    assert_eq!(seen.worker(&db, &clock).drain().await.expect("runs"), 1);
+    assert_eq!(seen.all(), ["ada@ 2"]);
+}
+
+#[tokio::test]
 async fn many_workers_run_each_job_once() {
     let test = TestDb::new().await;
     let (clock, seen) = (TestClock::default(), Seen::default());

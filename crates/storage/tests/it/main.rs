@@ -2,6 +2,7 @@
 
 mod backends;
 mod blobs;
+mod boot;
 mod catalogue;
 mod dialect;
 mod jobs;
@@ -10,6 +11,7 @@ mod leases;
 mod log;
 mod migrations;
 mod model;
+mod plans;
 mod records;
 mod sagas;
 mod scopes;
