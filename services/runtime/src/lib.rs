@@ -69,8 +69,15 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// Reads what is to run, adopts what runs, ends what nobody wants, and starts the rest.
+    /// [`Self::new`], then [`Self::take_over`]: where the doors are open already.
     pub async fn start(config: RuntimeConfig, ports: Ports) -> Result<Arc<Self>, StartError> {
+        let runtime = Self::new(config, ports)?;
+        runtime.take_over().await?;
+        Ok(runtime)
+    }
+
+    /// A runtime that runs nothing yet.
+    pub fn new(config: RuntimeConfig, ports: Ports) -> Result<Arc<Self>, StartError> {
         let layout = Layout::open(&config.data_dir)?;
         let builder = Builder {
             launcher: config.launcher.clone(),
@@ -97,12 +104,10 @@ impl Runtime {
             limits: config.limits,
             network_address: config.network_address,
         });
-        let runtime = Arc::new(Self {
+        Ok(Arc::new(Self {
             shared,
             services: Mutex::default(),
-        });
-        runtime.take_over().await?;
-        Ok(runtime)
+        }))
     }
 
     /// Makes the SDK layer now if it is missing, so that nobody's first build waits for it; tells `progress` what it does.
@@ -162,7 +167,9 @@ impl Runtime {
         Ok(service)
     }
 
-    async fn take_over(&self) -> Result<(), StartError> {
+    /// Reads what is to run, adopts what runs, ends what nobody wants, and starts the rest. Instances get their doors
+    /// here, so the doors must be open.
+    pub async fn take_over(&self) -> Result<(), StartError> {
         let mut wanted = Vec::new();
         for record in self.shared.store.namespaces().await? {
             let tenant = self.shared.store.enter(&record.namespace);

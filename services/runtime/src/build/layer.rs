@@ -157,6 +157,8 @@ impl Layers {
         progress("Fetching the SDK's dependencies (once for this toolchain)".to_owned());
         vendor(&builder.toolchains, layer, &work).await?;
         write_settings(layer)?;
+        // Some crates carry files that only their packer may read.
+        open_to_read(&layer.root)?;
         progress("Compiling the SDK's dependencies (once for this toolchain)".to_owned());
         compile(builder, layer, &work)
             .await
@@ -271,7 +273,8 @@ async fn vendor(toolchains: &Toolchains, layer: &Layer, work: &Path) -> Result<(
         .output()
         .await?;
     if output.status.success() {
-        return Ok(());
+        // Cargo makes no folder for nothing.
+        return Ok(fs::create_dir_all(layer.root.join("vendor"))?);
     }
     let words = String::from_utf8_lossy(&output.stderr);
     let last: Vec<&str> = words.lines().rev().take(6).collect();

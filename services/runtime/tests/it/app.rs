@@ -34,8 +34,9 @@ pub struct Neighbours {
     pub drained: Mutex<Vec<InstanceId>>,
     /// Whether instances of a service register: by name, yes unless told otherwise.
     pub silent: Mutex<Vec<String>>,
-    /// Something that listens where instances say they do.
-    listener: TcpListener,
+    /// Where instances say they listen: here, until told otherwise.
+    port: Mutex<u16>,
+    _listener: TcpListener,
 }
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -52,7 +53,7 @@ impl Registrations for Neighbours {
         {
             return std::future::pending().await;
         }
-        Some(self.listener.local_addr().expect("bound").port())
+        Some(*lock(&self.port))
     }
 
     fn forget(&self, _: InstanceId) {}
@@ -112,11 +113,13 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let neighbours = Neighbours {
             accounts: Mutex::default(),
             drained: Mutex::default(),
             silent: Mutex::default(),
-            listener: TcpListener::bind("127.0.0.1:0").expect("a port"),
+            port: listener.local_addr().expect("bound").port().into(),
+            _listener: listener,
         };
         let environment = ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME"].into_iter();
         #[expect(clippy::disallowed_methods, reason = "a test stands in for boot")]
@@ -177,6 +180,11 @@ impl World {
             .filter(|(_, p)| p.account.as_str().starts_with(service))
             .map(|(id, _)| *id)
             .collect()
+    }
+
+    /// Instances register this port from now on.
+    pub fn registers_at(&self, port: u16) {
+        *lock(&self.neighbours.port) = port;
     }
 
     pub fn never_registers(&self, service: &str) {

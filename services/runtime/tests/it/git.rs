@@ -39,13 +39,13 @@ fn git(folder: &Path, args: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// A repository with two commits on main and one on dev; the folder to serve and main's first commit.
-fn repository(root: &Path) -> String {
+/// A repository with two commits on main and one on dev, which `then` ends the script of; main's first commit.
+pub fn repository(root: &Path, then: &str) -> String {
     let work = root.join("work");
     std::fs::create_dir_all(work.join("sub")).expect("a folder");
     git(&work, &["init", "-q"]);
     let commit = |words: &str| {
-        std::fs::write(work.join("run.sh"), format!("echo {words}\nexec sleep 1000\n")).expect("written");
+        std::fs::write(work.join("run.sh"), format!("echo {words}\n{then}\n")).expect("written");
         std::fs::write(work.join("micro.toml"), "command = [\"/bin/sh\", \"run.sh\"]").expect("written");
         std::fs::write(
             work.join("sub/micro.toml"),
@@ -67,7 +67,7 @@ fn repository(root: &Path) -> String {
 }
 
 /// Serves the files below `root`.
-async fn host(root: PathBuf) -> SocketAddr {
+pub async fn host(root: PathBuf) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound");
     tokio::spawn(async move {
@@ -102,7 +102,7 @@ async fn host(root: PathBuf) -> SocketAddr {
 #[tokio::test]
 async fn branches_commits_and_folders_are_found() {
     let root = tempfile::tempdir().expect("a folder");
-    let first = repository(root.path());
+    let first = repository(root.path(), "exec sleep 1000");
     let host = host(root.path().to_owned()).await;
     let app = App::start().await;
     let ada = app.ada();
@@ -132,7 +132,7 @@ async fn branches_commits_and_folders_are_found() {
 #[tokio::test]
 async fn what_is_not_there_says_so() {
     let root = tempfile::tempdir().expect("a folder");
-    repository(root.path());
+    repository(root.path(), "exec sleep 1000");
     let host = host(root.path().to_owned()).await;
     let app = App::start().await;
     let ada = app.ada();
