@@ -15,6 +15,9 @@ use crate::{
     Subscription, SubscriptionId, SubscriptionStatus, WebhookError, WebhookVerifier,
 };
 
+/// 2026-01-01, when everything here happens.
+const START: OffsetDateTime = time::macros::datetime!(2026-01-01 00:00 UTC);
+
 /// What the next call that changes something does instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -130,7 +133,7 @@ impl Books {
         let price = wanted.plan.monthly();
         let (id, bill) = (SubscriptionId::new(self.id("sub")), InvoiceId::new(self.id("in")));
         let payment = PaymentId::new(self.id("pi"));
-        let now = OffsetDateTime::UNIX_EPOCH + Duration::days(20_454);
+        let now = START;
         self.invoices.push(Invoice {
             id: bill.clone(),
             number: Some("FAKE-0001".into()),
@@ -277,6 +280,12 @@ impl Payments for FakePayments {
             .collect())
     }
 
+    async fn get_refund(&self, id: &RefundId) -> Result<Refund, PaymentsError> {
+        let books = self.lock();
+        let found = books.refunds.iter().find(|(_, r)| r.id == *id);
+        found.map(|(_, refund)| refund.clone()).ok_or_else(missing)
+    }
+
     async fn cancel(&self, id: &SubscriptionId) -> Result<Subscription, PaymentsError> {
         let mut books = self.lock();
         let found = books
@@ -301,6 +310,9 @@ impl Payments for FakePayments {
             let made = Refund {
                 id: RefundId::new(books.id("re")),
                 amount,
+                payment: wanted.payment.clone(),
+                created_at: START,
+                stands: true,
             };
             books.refunds.push((wanted.payment.clone(), made.clone()));
             Reply::Refund(made)

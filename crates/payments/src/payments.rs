@@ -6,7 +6,8 @@ use time::OffsetDateTime;
 
 use crate::{
     Checkout, CheckoutId, Customer, CustomerId, Event, Invoice, InvoiceId, Key, NewCheckout, NewCustomer, NewRefund,
-    NewSubscription, PaymentsError, Refund, StoredCheckout, Subscription, SubscriptionId, WebhookError,
+    NewSubscription, PaymentId, PaymentsError, Refund, RefundId, StoredCheckout, Subscription, SubscriptionId,
+    WebhookError,
 };
 
 /// A payment provider. Calls take seconds: they run in workers and sagas, not while somebody waits for a page.
@@ -44,7 +45,10 @@ pub trait Payments: Send + Sync + 'static {
     async fn list_invoices(&self, subscription: &SubscriptionId) -> Result<Vec<Invoice>, PaymentsError>;
 
     /// What was given back of a payment.
-    async fn list_refunds(&self, payment: &crate::PaymentId) -> Result<Vec<Refund>, PaymentsError>;
+    async fn list_refunds(&self, payment: &PaymentId) -> Result<Vec<Refund>, PaymentsError>;
+
+    /// Money given back, as it stands now.
+    async fn get_refund(&self, id: &RefundId) -> Result<Refund, PaymentsError>;
 
     /// Ends a subscription now, or finds it ended.
     async fn cancel(&self, id: &SubscriptionId) -> Result<Subscription, PaymentsError>;

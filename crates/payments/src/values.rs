@@ -90,7 +90,7 @@ pub struct NewCustomer<'a> {
 }
 
 /// Somebody who can be charged.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Customer {
     /// Its id.
     pub id: CustomerId,
@@ -112,7 +112,7 @@ pub struct NewCheckout<'a> {
 }
 
 /// A page that is open.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkout {
     /// Its id.
     pub id: CheckoutId,
@@ -160,7 +160,7 @@ pub struct NewSubscription<'a> {
 }
 
 /// A subscription as the provider has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
     /// Its id.
     pub id: SubscriptionId,
@@ -179,7 +179,8 @@ pub struct Subscription {
 }
 
 /// How a subscription stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SubscriptionStatus {
     /// Never asked for money.
     Free,
@@ -275,12 +276,18 @@ pub struct NewRefund<'a> {
 }
 
 /// Money that was given back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refund {
     /// Its id.
     pub id: RefundId,
     /// How much.
     pub amount: Money,
+    /// Of which payment.
+    pub payment: PaymentId,
+    /// When.
+    pub created_at: OffsetDateTime,
+    /// Whether it went through, as far as is known: one that failed gives nothing back.
+    pub stands: bool,
 }
 
 #[cfg(test)]

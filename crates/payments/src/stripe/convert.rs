@@ -8,8 +8,8 @@ use time::OffsetDateTime;
 
 use super::failure::definite;
 use crate::{
-    CardId, CheckoutId, CheckoutState, Customer, CustomerId, Invoice, InvoiceId, PaymentId, PaymentsError,
-    StoredCheckout, Subscription, SubscriptionId, SubscriptionStatus,
+    CardId, CheckoutId, CheckoutState, Customer, CustomerId, Invoice, InvoiceId, PaymentId, PaymentsError, Refund,
+    RefundId, StoredCheckout, Subscription, SubscriptionId, SubscriptionStatus,
 };
 
 /// The metadata by which customers and subscriptions are found again.
@@ -24,7 +24,7 @@ fn moment(seconds: i64) -> OffsetDateTime {
 }
 
 /// Our one currency: the price we sell at is in it.
-pub(super) fn money(cents: i64) -> Money {
+fn money(cents: i64) -> Money {
     Money::usd(cents)
 }
 
@@ -97,5 +97,19 @@ pub(super) fn invoice(from: &stripe_shared::Invoice) -> Result<Invoice, Payments
         paid: money(from.amount_paid),
         payment: payment.map(|p| PaymentId::new(p.id().as_str())),
         created_at: moment(from.created),
+    })
+}
+
+pub(super) fn refund(from: &stripe_shared::Refund) -> Result<Refund, PaymentsError> {
+    let payment = from
+        .payment_intent
+        .as_ref()
+        .ok_or_else(|| definite("refund_without_payment"))?;
+    Ok(Refund {
+        id: RefundId::new(from.id.as_str()),
+        amount: money(from.amount),
+        payment: PaymentId::new(payment.id().as_str()),
+        created_at: moment(from.created),
+        stands: !matches!(from.status.as_deref(), Some("failed" | "canceled")),
     })
 }

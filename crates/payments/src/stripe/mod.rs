@@ -22,7 +22,7 @@ use stripe_checkout::checkout_session::{
 };
 use stripe_core::{
     customer::{CreateCustomer, ListCustomer, UpdateCustomer, UpdateCustomerInvoiceSettings},
-    refund::{CreateRefund, CreateRefundReason, ListRefund},
+    refund::{CreateRefund, CreateRefundReason, ListRefund, RetrieveRefund},
 };
 use stripe_payment::payment_method::AttachPaymentMethod;
 use stripe_shared::CheckoutSessionMode;
@@ -30,7 +30,7 @@ use time::OffsetDateTime;
 
 pub use self::config::{InvalidConfig, StripeConfig};
 use self::{
-    convert::{ATTEMPT, checkout, customer, invoice, money, subscription},
+    convert::{ATTEMPT, checkout, customer, invoice, refund, subscription},
     failure::{Classified as _, definite},
     lists::all_pages,
 };
@@ -118,17 +118,17 @@ impl Payments for StripePayments {
     }
 
     async fn read_checkout(&self, id: &CheckoutId) -> Result<StoredCheckout, PaymentsError> {
-        let request = RetrieveCheckoutSession::new(id.as_str()).expand(vec!["setup_intent".to_owned()]);
+        let request = RetrieveCheckoutSession::new(in_path(id.as_str())?).expand(vec!["setup_intent".to_owned()]);
         checkout(request.send(&self.client).await.classified()?)
     }
 
     async fn subscribe(&self, key: &Key, wanted: &NewSubscription<'_>) -> Result<Subscription, PaymentsError> {
         // Both may be repeated as they are: attaching an attached card and setting a default twice change nothing.
-        let attach = AttachPaymentMethod::new(wanted.card.as_str()).customer(wanted.customer.as_str());
+        let attach = AttachPaymentMethod::new(in_path(wanted.card.as_str())?).customer(wanted.customer.as_str());
         attach.send(&self.client).await.classified()?;
         let mut settings = UpdateCustomerInvoiceSettings::new();
         settings.default_payment_method = Some(wanted.card.as_str().to_owned());
-        let default = UpdateCustomer::new(wanted.customer.as_str()).invoice_settings(settings);
+        let default = UpdateCustomer::new(in_path(wanted.customer.as_str())?).invoice_settings(settings);
         default.send(&self.client).await.classified()?;
 
         let mut item = CreateSubscriptionItems::new();
@@ -176,7 +176,7 @@ impl Payments for StripePayments {
 
     async fn get_subscription(&self, id: &SubscriptionId) -> Result<Subscription, PaymentsError> {
         subscription(
-            &RetrieveSubscription::new(id.as_str())
+            &RetrieveSubscription::new(in_path(id.as_str())?)
                 .send(&self.client)
                 .await
                 .classified()?,
@@ -184,7 +184,7 @@ impl Payments for StripePayments {
     }
 
     async fn get_invoice(&self, id: &InvoiceId) -> Result<Invoice, PaymentsError> {
-        let request = RetrieveInvoice::new(id.as_str()).expand(vec!["payments".to_owned()]);
+        let request = RetrieveInvoice::new(in_path(id.as_str())?).expand(vec!["payments".to_owned()]);
         invoice(&request.send(&self.client).await.classified()?)
     }
 
@@ -210,11 +210,20 @@ impl Payments for StripePayments {
             async move { list.send(&self.client).await.classified() }
         };
         let all = all_pages(page, |r: &stripe_shared::Refund| r.id.to_string()).await?;
-        Ok(all.iter().map(refund).collect())
+        all.iter().map(refund).collect()
+    }
+
+    async fn get_refund(&self, id: &RefundId) -> Result<Refund, PaymentsError> {
+        refund(
+            &RetrieveRefund::new(in_path(id.as_str())?)
+                .send(&self.client)
+                .await
+                .classified()?,
+        )
     }
 
     async fn cancel(&self, id: &SubscriptionId) -> Result<Subscription, PaymentsError> {
-        match CancelSubscription::new(id.as_str())
+        match CancelSubscription::new(in_path(id.as_str())?)
             .send(&self.client)
             .await
             .classified()
@@ -239,7 +248,7 @@ impl Payments for StripePayments {
             .await
             .classified()
         {
-            Ok(made) => Ok(refund(&made)),
+            Ok(made) => refund(&made),
             Err(PaymentsError::Refused { code, status }) if code == "charge_already_refunded" => {
                 let given_back = self.list_refunds(wanted.payment).await?;
                 given_back
@@ -270,9 +279,39 @@ fn once(key: &Key) -> Result<RequestStrategy, PaymentsError> {
     Ok(RequestStrategy::Idempotent(key))
 }
 
-fn refund(refund: &stripe_shared::Refund) -> Refund {
-    Refund {
-        id: RefundId::new(refund.id.as_str()),
-        amount: money(refund.amount),
+/// An id that may stand in a path. The client writes it there as it is, so one that came from a browser could
+/// otherwise lead elsewhere (`../customers`), with our key. Stripe has no object of such an id.
+fn in_path(id: &str) -> Result<&str, PaymentsError> {
+    let plain = (1..=255).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if plain {
+        Ok(id)
+    } else {
+        Err(PaymentsError::Refused {
+            status: 404,
+            code: "resource_missing".into(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_cannot_lead_elsewhere() {
+        assert!(in_path("cs_test_a1B2").is_ok());
+        for bad in [
+            "",
+            "..",
+            "../customers",
+            "a/b",
+            "a?expand[]=x",
+            "a#b",
+            "a%2fb",
+            "a b",
+            &"a".repeat(256),
+        ] {
+            assert!(in_path(bad).is_err_and(|e| e.is_missing()), "{bad}");
+        }
     }
 }

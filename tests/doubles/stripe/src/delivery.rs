@@ -29,6 +29,7 @@ pub async fn run(server: Arc<Server>) {
             continue;
         };
         let Some((url, body, signature, copies)) = letter(&server, &delivery) else {
+            server.lock().landed(&delivery);
             continue;
         };
         let mut taken = true;
@@ -38,6 +39,7 @@ pub async fn run(server: Arc<Server>) {
         if taken {
             let mut state = server.lock();
             state.delivered += 1;
+            state.landed(&delivery);
             settle(&mut state, &delivery.event);
             server.changed(&state, true);
         } else {
@@ -48,11 +50,13 @@ pub async fn run(server: Arc<Server>) {
 
 fn take(server: &Server) -> Option<Delivery> {
     let mut state = server.caught_up();
-    match (state.mode.hold, state.mode.reverse) {
+    let next = match (state.mode.hold, state.mode.reverse) {
         (true, _) => None,
         (false, true) => state.deliveries.pop_back(),
         (false, false) => state.deliveries.pop_front(),
-    }
+    };
+    state.under_way.extend(next.clone());
+    next
 }
 
 /// Where it goes, what it says, its signature, and how often it is sent.
@@ -108,12 +112,21 @@ fn later(server: Arc<Server>, mut delivery: Delivery) {
     delivery.tries += 1;
     if delivery.tries >= TRIES {
         tracing::warn!(event.id = %delivery.event, "given up: the endpoint never took it");
+        server.lock().landed(&Delivery {
+            tries: delivery.tries - 1,
+            ..delivery
+        });
         return;
     }
     let wait = Duration::from_millis(server.retry_milliseconds << (delivery.tries - 1));
     tokio::spawn(async move {
         tokio::time::sleep(wait).await;
         let mut state = server.lock();
+        let sent = Delivery {
+            tries: delivery.tries - 1,
+            ..delivery.clone()
+        };
+        state.landed(&sent);
         state.deliveries.push_back(delivery);
         server.changed(&state, true);
     });

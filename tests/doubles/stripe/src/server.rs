@@ -141,6 +141,8 @@ impl Double {
         let now = options.clock.now().unix_timestamp() + state.ahead;
         // A call that was under way when the last process died never answered: its key is free again.
         state.replies.retain(|_, reply| reply.answer.is_some());
+        let cut_short = std::mem::take(&mut state.under_way);
+        state.deliveries.extend(cut_short);
         if let Some(id) = &options.price {
             price::ensure_developer(&mut state, id, now);
         }

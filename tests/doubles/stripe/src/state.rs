@@ -46,7 +46,7 @@ pub struct Reply {
 }
 
 /// An event on its way to an endpoint.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
     pub event: String,
     pub endpoint: String,
@@ -75,6 +75,8 @@ pub struct State {
     pub replies: BTreeMap<String, Reply>,
     pub deliveries: VecDeque<Delivery>,
     pub delivered: u64,
+    /// Deliveries that are being sent, or wait for their next try; after a restart they are due again.
+    pub under_way: Vec<Delivery>,
     pub mode: DeliveryMode,
     #[serde(skip)]
     pub faults: Faults,
@@ -191,6 +193,13 @@ impl State {
                 endpoint,
                 tries: 0,
             });
+        }
+    }
+
+    /// A delivery is no longer under way.
+    pub fn landed(&mut self, delivery: &Delivery) {
+        if let Some(index) = self.under_way.iter().position(|d| d == delivery) {
+            self.under_way.swap_remove(index);
         }
     }
 

@@ -67,8 +67,10 @@ pub async fn release(Shared(server): Shared<Arc<Server>>) -> StatusCode {
 
 /// `GET /_double/webhooks`
 pub async fn webhooks(Shared(server): Shared<Arc<Server>>) -> Json<Value> {
-    let state = server.lock();
-    Json(json!({ "pending": state.deliveries.len(), "delivered": state.delivered, "mode": state.mode }))
+    let state = server.caught_up();
+    Json(
+        json!({ "pending": state.deliveries.len() + state.under_way.len(), "delivered": state.delivered, "mode": state.mode }),
+    )
 }
 
 /// `POST /_double/webhooks {"hold": false, "reverse": true, "duplicates": 2}`

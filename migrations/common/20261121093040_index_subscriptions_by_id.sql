@@ -1,0 +1,1 @@
+create index if not exists subscriptions_by_id on subscriptions (subscription)
