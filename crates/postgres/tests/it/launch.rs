@@ -138,3 +138,34 @@ async fn after_kill_nine_the_next_start_recovers_every_acknowledged_write() {
         postgres.stop().await;
     }
 }
+
+#[tokio::test]
+async fn what_a_crash_left_half_made_is_made_anew() {
+    let place = Place::new();
+    fs::create_dir(place.join("data.new")).expect("makes");
+    fs::write(place.join("data.new/half"), "made").expect("writes");
+    fs::write(place.join("initdb.password"), "left behind").expect("writes");
+    let postgres = Postgres::start(Options::test(place.path())).await.expect("starts");
+    client(postgres.urls().owner.expose_secret()).await;
+    assert!(!place.join("initdb.password").exists());
+}
+
+#[tokio::test]
+async fn as_root_a_directory_that_the_servers_user_cannot_reach_is_refused_by_name() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let place = Place::new();
+    if fs::metadata(place.path()).expect("made").uid() != 0 {
+        println!("skipped: we are not root, the server runs as ourselves");
+        return;
+    }
+    let private = place.join("private");
+    fs::create_dir(&private).expect("makes");
+    fs::set_permissions(&private, fs::Permissions::from_mode(0o700)).expect("our own");
+    let refused = Postgres::start(Options::test(private.join("postgres")))
+        .await
+        .expect_err("unreachable");
+    assert!(
+        matches!(&refused, PostgresError::Unreachable(path) if path.ends_with("private")),
+        "{refused:?}"
+    );
+}

@@ -52,14 +52,14 @@ const REFUSED: &[(&str, &str)] = &[
     (" int,", "int4 and int8 are spelled out: int differs"),
 ];
 
-/// Where a statement may differ: it runs on PostgreSQL only, and says so there.
+/// Where a statement may differ: it runs on PostgreSQL only. By how the path starts, or by a folder in it.
 const POSTGRES_ONLY: &[&str] = &[
     "crates/postgres/",
     "crates/testkit/",
     // Reads PostgreSQL's own catalogue.
     "crates/storage/src/db/catalogue.rs",
-    // Plants mistakes, and lists them.
-    "crates/storage/tests/",
+    // Tests plant mistakes and look around as the superuser.
+    "/tests/",
 ];
 
 fn root() -> PathBuf {
@@ -185,7 +185,10 @@ fn migrations_and_statements_are_what_both_databases_speak() {
     let mut read = 0;
     for path in sources {
         let name = path.strip_prefix(&root).expect("inside").display().to_string();
-        if POSTGRES_ONLY.iter().any(|only| name.starts_with(only)) {
+        if POSTGRES_ONLY
+            .iter()
+            .any(|only| name.starts_with(only) || only.starts_with('/') && name.contains(only))
+        {
             continue;
         }
         let code = fs::read_to_string(&path).expect("readable");
