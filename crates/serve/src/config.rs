@@ -86,6 +86,8 @@ pub enum Payments {
         api_base: Option<Url>,
         /// `sk_…`
         secret_key: SecretString,
+        /// `pk_…`, which must be of the secret key's mode.
+        publishable_key: Option<String>,
         /// `whsec_…`
         webhook_secret: SecretString,
         /// The price that is charged each month.

@@ -266,6 +266,7 @@ fn payments(read: &Reader, profile: Profile) -> Payments {
             Payments::Stripe {
                 api_base,
                 secret_key: secret.into(),
+                publishable_key: read.word("STRIPE_PUBLISHABLE_KEY").map(str::to_owned),
                 webhook_secret: webhook.into(),
                 price_id: price.to_owned(),
             }

@@ -1,6 +1,8 @@
 //! Power cuts: the server is killed at any moment, and the next start recovers by itself.
 
 use std::{
+    collections::HashSet,
+    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -125,21 +127,31 @@ fn running_services_are_adopted_and_nothing_is_orphaned() -> Result<()> {
     Ok(())
 }
 
-/// Keepers of this platform's instances, by pid: processes whose command line names its data directory.
+/// Keepers of this platform's instances, by pid. A keeper's command line ends with its instance's id, which is
+/// also the name of a folder in the data directory.
 fn instances(platform: &Platform) -> Result<Vec<u32>> {
-    let data = platform.data_dir().display().to_string();
+    let mut folders = HashSet::new();
+    collect_folders(&platform.data_dir().join("runtime"), &mut folders)?;
     let mut found = vec![];
     for entry in std::fs::read_dir("/proc")? {
         let entry = entry?;
-        let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse().ok()) else {
-            continue;
-        };
+        let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse().ok()) else { continue };
         let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let line = String::from_utf8_lossy(&line).replace('\0', " ");
-        if line.contains("sandbox-init") && line.contains(&data) {
+        let words: Vec<_> = line.split(|b| *b == 0).map(String::from_utf8_lossy).collect();
+        if words.iter().any(|w| w == "sandbox-init") && words.iter().any(|w| folders.contains(w.as_ref())) {
             found.push(pid);
         }
     }
     found.sort_unstable();
     Ok(found)
+}
+
+fn collect_folders(under: &Path, into: &mut HashSet<String>) -> Result<()> {
+    for entry in std::fs::read_dir(under).into_iter().flatten().flatten() {
+        if entry.file_type()?.is_dir() {
+            into.insert(entry.file_name().to_string_lossy().into_owned());
+            collect_folders(&entry.path(), into)?;
+        }
+    }
+    Ok(())
 }

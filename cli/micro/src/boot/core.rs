@@ -1,0 +1,252 @@
+//! The core services, joined: auth, registry, runtime and the doors. Every profile has them.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use micro_auth::{AuthConfig, RefreshKey};
+use micro_clock::{Clock, SystemClock};
+use micro_domain::Limits;
+use micro_gateway::{Doors, FindNamespace, Gateway, GatewayConfig, Metrics};
+use micro_limits::{Limiter, MemoryLimiter, RedisLimiter};
+use micro_proto::runtime::{BuildServer, ReleasesServer, RuntimeServer, SourceServer};
+use micro_rpc::{Service, ServiceDescriptor};
+use micro_runtime::{BuildEgress, InstanceTable, Runtime, RuntimeConfig, Toolchains};
+use micro_sandbox::{Launcher, Mode};
+use micro_serve::{Config, config::Confinement};
+use micro_tenancy::{
+    Authority, Revocations, Verifier,
+    tokens::{KeyRing, SigningKey, Tokens},
+};
+use secrecy::ExposeSecret;
+use tokio::runtime::Handle;
+
+use super::{STOP, data_dir::DataDir, sdk, stores::Stores};
+
+/// Rates that are remembered in this process at once.
+const RATES: usize = 100_000;
+/// Builds at work at once.
+const BUILDS: usize = 2;
+
+/// What stands before any service: who may say who somebody is, time, keys, counters.
+pub struct Ground {
+    /// Minted once.
+    pub authority: Authority,
+    /// The machine's.
+    pub clock: Arc<dyn Clock>,
+    /// Signs tokens; other keys are derived from it.
+    pub signing_key: SigningKey,
+    /// Rates, shared through Redis when configured.
+    pub limiter: Arc<dyn Limiter>,
+}
+
+impl Ground {
+    /// Reads or makes the keys, and connects to Redis if there is one.
+    pub async fn lay(config: &Config, data: &DataDir) -> Result<Self> {
+        let key = match &config.auth_private_key {
+            Some(given) => given.clone(),
+            None => data.secret("auth", || SigningKey::generate().to_pem())?,
+        };
+        let signing_key = SigningKey::parse(key.expose_secret()).context("MICRO_AUTH_PRIVATE_KEY")?;
+        let limiter: Arc<dyn Limiter> = match &config.redis_url {
+            Some(url) => Arc::new(RedisLimiter::connect(url.expose_secret()).await.context("REDIS_URL")?),
+            None => Arc::new(MemoryLimiter::new(RATES)),
+        };
+        #[expect(clippy::disallowed_methods, reason = "this is boot")]
+        let authority = Authority::for_boot();
+        Ok(Self { authority, clock: Arc::new(SystemClock), signing_key, limiter })
+    }
+}
+
+/// What a profile decides for the core.
+pub struct Choices {
+    /// How auth behaves.
+    pub auth: fn(Vec<RefreshKey>) -> AuthConfig,
+    /// Whether this is one person's server.
+    pub local: bool,
+    /// Where addresses belong.
+    pub directory: Arc<dyn micro_auth::Directory>,
+    /// Which namespaces there are, for auth.
+    pub namespaces: Arc<dyn micro_auth::Namespaces>,
+    /// The same, for the doors.
+    pub find_namespace: Arc<dyn FindNamespace>,
+}
+
+/// The core before its doors are open: what the platform's services may call already.
+pub struct Core {
+    /// Accounts, tokens, rules.
+    pub auth: micro_auth::App,
+    registry: micro_registry::App,
+    verifier: Arc<Verifier>,
+    tokens: Arc<Tokens>,
+    instances: Arc<InstanceTable>,
+    find_namespace: Arc<dyn FindNamespace>,
+    local: bool,
+}
+
+impl Core {
+    /// Joins auth and registry.
+    pub fn new(config: &Config, ground: &Ground, stores: &Stores, choices: Choices) -> Self {
+        let keys = KeyRing::new(&ground.signing_key, []);
+        let tokens = Arc::new(Tokens::new(keys, &config.environment, "main", choices.local));
+        let revocations = Arc::new(Revocations::default());
+        let verifier = Arc::new(Verifier::new(tokens.clone(), revocations.clone()));
+        let auth = micro_auth::App::new(
+            micro_auth::Parts {
+                records: stores.records.clone(),
+                clock: ground.clock.clone(),
+                authority: ground.authority.clone(),
+                tokens: tokens.clone(),
+                revocations,
+                verifier: verifier.clone(),
+                limiter: ground.limiter.clone(),
+                directory: choices.directory,
+                namespaces: choices.namespaces,
+            },
+            (choices.auth)(vec![RefreshKey::new(ground.signing_key.derive("refresh tokens"))]),
+        );
+        let instances = Arc::new(InstanceTable::default());
+        let registry = micro_registry::App::new(micro_registry::Parts {
+            records: stores.records.clone(),
+            clock: ground.clock.clone(),
+            authority: ground.authority.clone(),
+            instances: instances.clone(),
+            core: core_descriptors(),
+            local: choices.local,
+        });
+        Self {
+            auth,
+            registry,
+            verifier,
+            tokens,
+            instances,
+            find_namespace: choices.find_namespace,
+            local: choices.local,
+        }
+    }
+
+    /// Opens the doors with `more` services behind them, and takes over what runs already.
+    pub async fn open(
+        self,
+        config: &Config,
+        data: &DataDir,
+        ground: &Ground,
+        stores: &Stores,
+        metrics: Arc<Metrics>,
+        more: Vec<Arc<dyn Service>>,
+    ) -> Result<Open> {
+        self.auth.load_revocations().await.context("reading revocations")?;
+        self.registry.load().await.context("reading registrations")?;
+        let doors = Doors::default();
+        let runtime = Runtime::new(
+            runtime_config(config, data)?,
+            micro_runtime::Ports {
+                records: stores.records.clone(),
+                blobs: stores.blobs.clone(),
+                ingress: Arc::new(doors.clone()),
+                traffic: Arc::new(doors.clone()),
+                registrations: Arc::new(self.registry.clone()),
+                credentials: Arc::new(self.auth.clone()),
+                instances: self.instances,
+                clock: ground.clock.clone(),
+                authority: ground.authority.clone(),
+            },
+        )?;
+        let mut services = self.auth.services();
+        services.extend(self.registry.services());
+        services.extend(runtime_services(&runtime));
+        services.extend(more);
+        let gateway = Gateway::start(
+            GatewayConfig {
+                proxy: config.proxy_address,
+                api: config.api_address,
+                cores: None,
+                tls: None,
+                apps_domain: None,
+                version: env!("CARGO_PKG_VERSION").into(),
+                limits: Limits::DEVELOPER,
+                core_runtime: Some(Handle::current()),
+            },
+            micro_gateway::Ports {
+                authority: ground.authority.clone(),
+                verifier: self.verifier.clone(),
+                inspector: self.verifier,
+                rulebook: Arc::new(self.auth.clone()),
+                exchange: self.tokens,
+                routes: Arc::new(self.registry.clone()),
+                namespaces: self.find_namespace,
+                limiter: ground.limiter.clone(),
+                core: services,
+                clock: ground.clock.clone(),
+                metrics,
+            },
+        )?;
+        let gateway = Arc::new(gateway);
+        doors.attach(gateway.clone());
+        tokio::spawn(self.auth.follow_revocations());
+        tokio::spawn(self.registry.keep_leases());
+        runtime.take_over().await.context("taking over what runs")?;
+        if !self.local {
+            prepare_toolchains(runtime.clone());
+        }
+        Ok(Open { gateway, runtime })
+    }
+}
+
+/// The core at work.
+pub struct Open {
+    /// Its doors.
+    pub gateway: Arc<Gateway>,
+    /// What runs behind them.
+    pub runtime: Arc<Runtime>,
+}
+
+impl Open {
+    /// Ends every instance and lets requests finish, both at once.
+    pub async fn stop(&self) {
+        tokio::join!(self.gateway.stop(STOP), self.runtime.stop(STOP));
+    }
+}
+
+/// Nobody's first build should wait for the SDK's dependencies.
+fn prepare_toolchains(runtime: Arc<Runtime>) {
+    tokio::spawn(async move {
+        let tell = |line: String| tracing::info!("{line}");
+        match runtime.prepare(&tell).await {
+            Ok(()) => tracing::info!("toolchains are ready: first builds are warm"),
+            Err(e) => tracing::warn!(error = &e as &dyn std::error::Error, "services cannot be built here yet"),
+        }
+    });
+}
+
+fn runtime_services(runtime: &Arc<Runtime>) -> Vec<Arc<dyn Service>> {
+    vec![
+        Arc::new(RuntimeServer::new(runtime.clone())),
+        Arc::new(SourceServer::new(runtime.clone())),
+        Arc::new(BuildServer::new(runtime.clone())),
+        Arc::new(ReleasesServer::new(runtime.clone())),
+    ]
+}
+
+/// What the domain `micro` of the registry lists.
+fn core_descriptors() -> Vec<&'static ServiceDescriptor> {
+    micro_proto::services().filter(|s| matches!(s.package, "auth" | "registry" | "runtime")).collect()
+}
+
+fn runtime_config(config: &Config, data: &DataDir) -> Result<RuntimeConfig> {
+    let mode = match config.sandbox {
+        Confinement::Off => Mode::Plain,
+        Confinement::Required => micro_sandbox::probe().context(
+            "tenants' code cannot be confined on this machine (MICRO_SANDBOX=off runs it unconfined: only for your own code)",
+        )?,
+    };
+    Ok(RuntimeConfig {
+        data_dir: data.path().join("runtime"),
+        launcher: Launcher::new(mode),
+        network_address: config.network_address.to_string(),
+        toolchains: Toolchains::find(&config.toolchains, std::env::vars()),
+        sdk: Some(sdk::lay_out(data, config.cache_dir.join("sdk"))?),
+        egress: BuildEgress::parse(config.build_egress.iter().map(String::as_str)).context("MICRO_BUILD_EGRESS")?,
+        limits: Limits::DEVELOPER,
+        builds: BUILDS,
+    })
+}

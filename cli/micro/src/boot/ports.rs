@@ -1,0 +1,76 @@
+//! Small adapters between services that do not know each other.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use micro_domain::{AccountId, Email, Namespace, NamespaceName};
+use micro_error::{Error, Kind};
+use micro_gateway::FindNamespace;
+use micro_namespaces::NamespacesService;
+use micro_proto::namespaces::{FindIdentityRequest, Identities};
+use micro_tenancy::{Authority, SystemTask};
+
+/// Auth's directory: where an address belongs, as the platform's identities say.
+pub struct Directory {
+    /// Who knows.
+    pub identities: Arc<dyn Identities>,
+    /// To ask as the platform.
+    pub authority: Authority,
+}
+
+#[async_trait]
+impl micro_auth::Directory for Directory {
+    async fn find(&self, email: &Email) -> Result<Vec<(Namespace, AccountId)>, Error> {
+        let caller = self.authority.system(SystemTask::Directory);
+        let request = FindIdentityRequest { email: email.as_str().to_owned() };
+        let found = self.identities.find(&caller, request).await?;
+        found
+            .identities
+            .into_iter()
+            .map(|identity| {
+                let namespace = identity.namespace.unwrap_or_default();
+                let (Ok(id), Ok(name)) = (namespace.id.parse(), NamespaceName::parse(namespace.name)) else {
+                    return Err(Error::new(Kind::Internal, "directory", "a stored identity is damaged"));
+                };
+                Ok((Namespace { id, name }, AccountId::new(identity.account)))
+            })
+            .collect()
+    }
+}
+
+/// Names of namespaces, for auth and for the doors.
+pub struct Names(pub Arc<NamespacesService>);
+
+impl Names {
+    async fn look_up(&self, name: &NamespaceName) -> Result<Option<Namespace>, Error> {
+        // The platform's own services are under this name; it is nobody's namespace in the table.
+        if *name == NamespaceName::micro() {
+            return Ok(Some(Namespace::of_local(name.clone())));
+        }
+        Ok(self.0.find_by_name(name).await?)
+    }
+}
+
+#[async_trait]
+impl micro_auth::Namespaces for Names {
+    async fn by_name(&self, name: &NamespaceName) -> Result<Option<Namespace>, Error> {
+        self.look_up(name).await
+    }
+}
+
+#[async_trait]
+impl FindNamespace for Names {
+    async fn find(&self, name: &NamespaceName) -> Result<Option<Namespace>, Error> {
+        self.look_up(name).await
+    }
+}
+
+/// A local server's namespaces: whichever is named.
+pub struct AnyNamespace;
+
+#[async_trait]
+impl FindNamespace for AnyNamespace {
+    async fn find(&self, name: &NamespaceName) -> Result<Option<Namespace>, Error> {
+        Ok(Some(Namespace::of_local(name.clone())))
+    }
+}
