@@ -23,7 +23,7 @@ impl Keeper {
         let dir = sys::open_dir(state_dir).ok()?;
         let Ok((pidfd, capabilities)) = greet(dir.as_fd()) else {
             // It ended while no server was there to see it.
-            cgroup::clear(state_dir);
+            cgroup::clear(state_dir, &cgroup::recorded(state_dir));
             return None;
         };
         Some(Self::new(state_dir.to_owned(), dir, pidfd, capabilities))

@@ -41,6 +41,8 @@ struct Handle {
     dir: OwnedFd,
     pidfd: OwnedFd,
     capabilities: Capabilities,
+    /// Its control groups, known even if its directory is taken away.
+    groups: Vec<PathBuf>,
 }
 
 /// Time for a keeper to end everything once it has been told to, before it is killed itself.
@@ -48,11 +50,13 @@ const LAST_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Keeper {
     pub(crate) fn new(state_dir: PathBuf, dir: OwnedFd, pidfd: OwnedFd, capabilities: Capabilities) -> Self {
+        let groups = cgroup::recorded(&state_dir);
         Self(Arc::new(Handle {
             state_dir,
             dir,
             pidfd,
             capabilities,
+            groups,
         }))
     }
 
@@ -82,7 +86,7 @@ impl Keeper {
             return None;
         }
         sys::reap(self.0.pidfd.as_fd());
-        cgroup::clear(&self.0.state_dir);
+        cgroup::clear(&self.0.state_dir, &self.0.groups);
         Some(Exit::recorded(&self.0.state_dir).unwrap_or_else(Exit::lost))
     }
 

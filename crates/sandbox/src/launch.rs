@@ -116,7 +116,7 @@ impl Launcher {
             mode: self.mode,
             rehearsal: false,
         };
-        let (_, line) = self.order(&order).inspect_err(|_| cgroup::clear(&state_dir))?;
+        let (_, line) = self.order(&order)?;
         let keeper = Keeper::adopt(&state_dir);
         // However short the program, its keeper stays until here.
         drop(line);
@@ -143,9 +143,14 @@ impl Launcher {
             // It hangs, or is gone already.
             let _ = child.kill();
         }
-        if confines || !matches!(report, Ok(Report::Ready(_))) {
+        let ready = matches!(report, Ok(Report::Ready(_)));
+        if confines || !ready {
             // What was started only made the keeper, or failed to.
             child.wait().map_err(LaunchError::Keeper)?;
+        }
+        if !ready {
+            let state_dir = &order.spec.state_dir;
+            cgroup::clear(state_dir, &cgroup::recorded(state_dir));
         }
         match report.map_err(LaunchError::Keeper)? {
             Report::Ready(capabilities) => Ok((capabilities, ours)),
@@ -172,7 +177,7 @@ pub(crate) fn prepare(state_dir: &Path) -> io::Result<()> {
     private.recursive(true).mode(0o700);
     private.create(state_dir)?;
     fs::set_permissions(state_dir, Permissions::from_mode(0o700))?;
-    cgroup::clear(state_dir);
+    cgroup::clear(state_dir, &cgroup::recorded(state_dir));
     private.create(state_dir.join(LOGS))?;
     private.create(state_dir.join(ROOT))
 }

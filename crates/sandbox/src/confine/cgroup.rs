@@ -101,16 +101,20 @@ impl Groups {
     }
 }
 
-/// Removes the groups of an instance that has ended.
-pub(crate) fn clear(state_dir: &Path) {
-    let record = state_dir.join(RECORD);
-    let Ok(dirs) = fs::read_to_string(&record) else { return };
-    let left = dirs
-        .lines()
+/// The groups of the instance in `state_dir`.
+pub(crate) fn recorded(state_dir: &Path) -> Vec<PathBuf> {
+    let dirs = fs::read_to_string(state_dir.join(RECORD)).unwrap_or_default();
+    dirs.lines().map(PathBuf::from).collect()
+}
+
+/// Removes the groups of an instance that has ended, and then the record of them.
+pub(crate) fn clear(state_dir: &Path, groups: &[PathBuf]) {
+    let left = groups
+        .iter()
         .filter(|dir| fs::remove_dir(dir).is_err_and(|e| e.kind() != io::ErrorKind::NotFound));
     if left.count() == 0 {
         // Only a record: without it nothing is forgotten any more.
-        let _ = fs::remove_file(record);
+        let _ = fs::remove_file(state_dir.join(RECORD));
     }
 }
 

@@ -34,6 +34,9 @@ const MOST_CLIENTS: usize = 256;
 /// What is still read from the pipes after the program's end, in steps of 64 KiB.
 const LAST_READS: usize = 32;
 
+/// An idle keeper looks this often whether its directory still is there.
+const LOOK_MS: i32 = 30_000;
+
 /// Tells whether the kernel ended something of the instance for want of memory.
 pub(super) type OutOfMemory = Box<dyn Fn() -> bool>;
 
@@ -138,6 +141,10 @@ impl Keep {
             self.launcher = None;
         }
         self.log.flush(now);
+        if self.log.is_removed() {
+            // No server can find this keeper any more.
+            self.stop(Duration::ZERO);
+        }
         if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             self.deadline = None;
             self.kill_everything();
@@ -147,8 +154,14 @@ impl Keep {
 
     fn timeout(&self) -> i32 {
         match self.deadline {
-            Some(deadline) => deadline.saturating_duration_since(Instant::now()).as_millis() as i32 + 1,
-            None => -1,
+            Some(deadline) => {
+                deadline
+                    .saturating_duration_since(Instant::now())
+                    .as_millis()
+                    .min(LOOK_MS as u128) as i32
+                    + 1
+            }
+            None => LOOK_MS,
         }
     }
 

@@ -115,7 +115,11 @@ impl Meter {
     fn line(&mut self, now: OffsetDateTime, stream: Stream, line: &[u8]) {
         let cost = line.len() as u64 + 32;
         // Once shut, it opens again for a second's worth, or there would be more words about drops than lines.
-        let least = if self.dropped > 0 { self.per_second.max(cost) } else { cost };
+        let least = if self.dropped > 0 {
+            self.per_second.max(cost)
+        } else {
+            cost
+        };
         if self.tokens < least {
             self.dropped += 1;
             return;
@@ -141,6 +145,11 @@ impl Meter {
 
     fn write(&mut self, now: OffsetDateTime, stream: Stream, line: &[u8]) {
         self.failed |= self.log.append(now, stream, line).is_err();
+    }
+
+    /// Whether somebody took its directory away.
+    pub(super) fn is_removed(&self) -> bool {
+        self.log.is_removed()
     }
 
     /// Refills the allowance.

@@ -95,6 +95,14 @@ impl LogWriter {
         written
     }
 
+    /// Whether the directory has been deleted under it.
+    pub(crate) fn is_removed(&self) -> bool {
+        // SAFETY: all zero is a valid status, which the kernel overwrites.
+        let mut status: libc::stat = unsafe { std::mem::zeroed() };
+        // SAFETY: room for one status.
+        sys::check(unsafe { libc::fstat(self.dir.as_raw_fd(), &mut status) }).is_ok() && status.st_nlink == 0
+    }
+
     fn write_batch(&mut self) -> io::Result<()> {
         let full = self.kept.back().is_none_or(|s| s.bytes >= self.most_bytes / SEGMENTS);
         if self.file.is_none() || full {

@@ -168,6 +168,21 @@ async fn a_second_keeper_in_the_same_place_is_refused() {
 }
 
 #[tokio::test]
+async fn nothing_outlives_its_directory() {
+    for launcher in launchers() {
+        let place = Workplace::new();
+        let spec = place.script("trap '' TERM; while :; do echo on; sleep 0.01; done");
+        let keeper = launcher.launch(spec).await.expect("started");
+        // Again, should the keeper have made a new segment meanwhile.
+        until("the directory is gone", || {
+            std::fs::remove_dir_all(place.state_dir()).is_ok()
+        })
+        .await;
+        assert_eq!(keeper.wait().await.expect("ended").reason, ExitReason::Lost);
+    }
+}
+
+#[tokio::test]
 async fn starting_costs_milliseconds() {
     for launcher in launchers() {
         let mut times = Vec::new();
