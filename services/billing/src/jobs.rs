@@ -1,7 +1,5 @@
 //! What follows a commit: events acted on, bills taken over, charges given back that nobody waits for.
 
-use std::sync::Arc;
-
 use micro_domain::AttemptId;
 use micro_payments::{InvoiceId, RefundId, SubscriptionId};
 use micro_storage::{
@@ -88,7 +86,7 @@ impl Job for RefundAttempt {
 impl Billing {
     /// The same worker, with billing's jobs.
     #[must_use]
-    pub fn jobs(self: &Arc<Self>, worker: Worker) -> Worker {
+    pub fn on_jobs(&self, worker: Worker) -> Worker {
         let (act, take, check, refund) = (self.clone(), self.clone(), self.clone(), self.clone());
         worker
             .on(move |job: ActOnEvent, _| {

@@ -1,7 +1,5 @@
 //! `POST /webhooks/stripe`: verify, keep once, answer; then act, in a job.
 
-use std::sync::Arc;
-
 use axum::{
     Router,
     body::Bytes,
@@ -19,7 +17,7 @@ const LIMIT: usize = 512 << 10;
 
 impl Billing {
     /// The payment provider's way in, for the web door.
-    pub fn webhooks(self: &Arc<Self>) -> Router {
+    pub fn webhooks(&self) -> Router {
         Router::new()
             .route("/webhooks/stripe", post(receive))
             .layer(DefaultBodyLimit::max(LIMIT))
@@ -47,7 +45,7 @@ impl Billing {
     }
 }
 
-async fn receive(State(billing): State<Arc<Billing>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+async fn receive(State(billing): State<Billing>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let Ok(payments) = billing.payments() else {
         return StatusCode::NOT_FOUND;
     };

@@ -9,7 +9,7 @@ use url::{Host, Url};
 #[derive(Clone, Debug)]
 pub struct StripeConfig {
     /// Another address than Stripe's own: a double. Without TLS it must be this machine.
-    pub api_base: Option<String>,
+    pub api_base: Option<Url>,
     /// `sk_test_…`, `sk_live_…`, or a restricted `rk_…`.
     pub secret_key: SecretString,
     /// `pk_…`: not used by the server, but its mode must be the secret key's.
@@ -43,6 +43,18 @@ pub enum InvalidConfig {
 }
 
 impl StripeConfig {
+    /// An account with Stripe itself.
+    pub fn new(secret_key: SecretString, webhook_secret: SecretString, price: impl Into<String>) -> Self {
+        Self {
+            api_base: None,
+            secret_key,
+            publishable_key: None,
+            webhook_secret,
+            price: price.into(),
+            timeout: Duration::from_secs(20),
+        }
+    }
+
     /// Whether the keys are live; or what is wrong.
     pub(super) fn check(&self) -> Result<bool, InvalidConfig> {
         let secret = self.secret();
@@ -74,10 +86,9 @@ impl StripeConfig {
 
     /// Where requests go; ends in a slash, as the client needs it.
     pub(super) fn base(&self) -> Result<String, InvalidConfig> {
-        let Some(text) = &self.api_base else {
+        let Some(url) = &self.api_base else {
             return Ok("https://api.stripe.com/".into());
         };
-        let url = Url::parse(text).map_err(|_| InvalidConfig::ApiBase)?;
         let here = match url.host() {
             Some(Host::Ipv4(ip)) => ip.is_loopback(),
             Some(Host::Ipv6(ip)) => ip.is_loopback(),
@@ -87,7 +98,7 @@ impl StripeConfig {
         if url.scheme() != "https" && !(url.scheme() == "http" && here) {
             return Err(InvalidConfig::ApiBase);
         }
-        let text = String::from(url);
+        let text = String::from(url.clone());
         Ok(if text.ends_with('/') { text } else { format!("{text}/") })
     }
 }
@@ -98,12 +109,8 @@ mod tests {
 
     fn config() -> StripeConfig {
         StripeConfig {
-            api_base: None,
-            secret_key: "sk_test_1".into(),
             publishable_key: Some("pk_test_1".into()),
-            webhook_secret: "whsec_1".into(),
-            price: "price_1".into(),
-            timeout: Duration::from_secs(1),
+            ..StripeConfig::new("sk_test_1".into(), "whsec_1".into(), "price_1")
         }
     }
 
@@ -136,7 +143,7 @@ mod tests {
     fn a_key_does_not_travel_in_the_clear() {
         let at = |base: &str| {
             StripeConfig {
-                api_base: Some(base.into()),
+                api_base: Some(base.parse().expect("an address")),
                 ..config()
             }
             .base()
@@ -146,7 +153,7 @@ mod tests {
             at("https://stripe.example/api"),
             Ok("https://stripe.example/api/".into())
         );
-        for bad in ["http://stripe.example", "ftp://127.0.0.1", "nonsense"] {
+        for bad in ["http://stripe.example", "http://127.0.0.1.example", "ftp://127.0.0.1"] {
             assert_eq!(at(bad), Err(InvalidConfig::ApiBase), "{bad}");
         }
     }

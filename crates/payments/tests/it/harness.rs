@@ -121,11 +121,9 @@ impl Shop {
 
 pub fn config(url: &str) -> StripeConfig {
     StripeConfig {
-        api_base: Some(url.to_owned()),
-        secret_key: "sk_test_it".into(),
+        api_base: Some(url.parse().expect("an address")),
         publishable_key: Some("pk_test_it".into()),
-        webhook_secret: "whsec_it".into(),
-        price: "price_micro".into(),
-        timeout: Duration::from_millis(500),
+        timeout: Duration::from_millis(1_000),
+        ..StripeConfig::new("sk_test_it".into(), "whsec_it".into(), "price_micro")
     }
 }

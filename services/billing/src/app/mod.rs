@@ -35,15 +35,16 @@ pub struct Ports {
 }
 
 /// Billing. Boot hands it out as `Arc<dyn micro_proto::billing::Billing>`, mounts [`Billing::webhooks`] on the web door
-/// and gives [`Billing::jobs`] to the worker.
+/// and gives [`Billing::on_jobs`] to the worker.
+#[derive(Clone)]
 pub struct Billing {
     ports: Ports,
 }
 
 impl Billing {
     /// Over these ports.
-    pub fn new(ports: Ports) -> Arc<Self> {
-        Arc::new(Self { ports })
+    pub fn new(ports: Ports) -> Self {
+        Self { ports }
     }
 
     pub(crate) fn db(&self) -> SystemDb {

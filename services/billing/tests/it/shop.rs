@@ -20,7 +20,7 @@ use stripe_double::{Double, Options};
 pub struct Shop {
     pub test: TestDb,
     pub double: Double,
-    pub billing: Arc<Billing>,
+    pub billing: Billing,
     pub clock: TestClock,
     pub webhook: String,
     worker: Worker,
@@ -74,12 +74,9 @@ impl Shop {
         };
         let double = Double::start(options).await.expect("starts");
         let payments = StripePayments::new(&StripeConfig {
-            api_base: Some(double.url().to_owned()),
-            secret_key: "sk_test_it".into(),
-            publishable_key: None,
-            webhook_secret: "whsec_it".into(),
-            price: "price_micro".into(),
-            timeout: Duration::from_secs(2),
+            api_base: Some(double.url().parse().expect("an address")),
+            timeout: Duration::from_secs(1),
+            ..StripeConfig::new("sk_test_it".into(), "whsec_it".into(), "price_micro")
         })
         .expect("valid");
         let clock_port = Arc::new(clock.clone());
@@ -88,7 +85,7 @@ impl Shop {
             payments: Some(Arc::new(payments)),
             clock: clock_port.clone(),
         });
-        let worker = billing.jobs(Worker::new(&db, authority(), clock_port));
+        let worker = billing.on_jobs(Worker::new(&db, authority(), clock_port));
         let router = billing.webhooks();
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self {

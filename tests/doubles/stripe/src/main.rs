@@ -46,10 +46,7 @@ async fn main() -> anyhow::Result<()> {
         ..Options::new(Arc::new(SystemClock))
     })
     .await?;
-    println!(
-        "{}",
-        serde_json::json!({ "address": double.address().to_string(), "url": double.url() })
-    );
+    println!("{}", serde_json::json!({ "address": double.url() }));
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
