@@ -48,11 +48,7 @@ impl Smtp {
     }
 
     fn compose(&self, letter: &Letter) -> Result<Message, MailError> {
-        let to = letter
-            .to()
-            .as_str()
-            .parse()
-            .map_err(|_| MailError::Compose)?;
+        let to = letter.to().as_str().parse().map_err(|_| MailError::Compose)?;
         let id = format!("<{}@{}>", Ids.random(), self.from.email.domain());
         let automatic = header::HeaderName::new_from_ascii_str("Auto-Submitted");
         Message::builder()

@@ -16,6 +16,8 @@ static TEMPLATES: LazyLock<Tera> = LazyLock::new(|| {
         ("signup_code.html", include_str!("../templates/signup_code.html")),
         ("login_code.txt", include_str!("../templates/login_code.txt")),
         ("login_code.html", include_str!("../templates/login_code.html")),
+        ("link.txt", include_str!("../templates/link.txt")),
+        ("link.html", include_str!("../templates/link.html")),
         ("welcome.txt", include_str!("../templates/welcome.txt")),
         ("welcome.html", include_str!("../templates/welcome.html")),
         ("refunded.txt", include_str!("../templates/refunded.txt")),
@@ -51,6 +53,13 @@ pub enum Template<'a> {
         /// For how long.
         minutes: i64,
     },
+    /// Where the card of a waiting sign-up is entered, for people whose client prints no address.
+    Link {
+        /// The subscribe page.
+        link: &'a str,
+        /// A month's price.
+        price: &'a str,
+    },
     /// The namespace is ready.
     Welcome {
         /// Its three words.
@@ -76,6 +85,7 @@ impl Template<'_> {
         let (name, subject) = match self {
             Self::SignupCode { .. } => ("signup_code", "Your Micro sign-up token"),
             Self::LoginCode { .. } => ("login_code", "Your Micro login token"),
+            Self::Link { .. } => ("link", "Your Micro subscribe page"),
             Self::Welcome { .. } => ("welcome", "Welcome to Micro"),
             Self::Refunded { .. } => ("refunded", "We have refunded your Micro sign-up"),
             Self::Recovery { .. } => ("recovery", "Your Micro namespaces"),
@@ -157,6 +167,17 @@ mod tests {
              Cheers,\nThe Micro Team\n"
         );
         assert!(letter.html().contains(CODE));
+    }
+
+    #[test]
+    fn a_link_stands_alone_on_its_line_and_leads_there() {
+        let link = "https://micro.example/subscribe/AbC";
+        let letter = Template::Link { link, price: "$35" }.letter(ada()).expect("renders");
+        assert!(letter.text().contains(&format!("\n    {link}\n")) && letter.text().contains("$35 a month"));
+        assert!(
+            letter.html().contains("href=\"https:&#x2F;&#x2F;micro")
+                || letter.html().contains(&format!("href=\"{link}\""))
+        );
     }
 
     #[test]

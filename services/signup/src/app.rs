@@ -3,6 +3,7 @@
 mod complete_signup;
 mod confirm_code;
 mod issue_token;
+mod mail_link;
 mod make_namespace;
 mod recover_names;
 mod send_letters;

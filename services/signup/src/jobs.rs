@@ -31,6 +31,13 @@ job!(
     SendCode { attempt: AttemptId }, "signup.send_code", Mail, 8
 );
 job!(
+    /// Mails the link of the attempt's subscribe page.
+    SendLink { attempt: AttemptId },
+    "signup.send_link",
+    Mail,
+    8
+);
+job!(
     /// Says that the namespace is ready.
     SendWelcome { attempt: AttemptId }, "signup.send_welcome", Mail, 20
 );
@@ -62,12 +69,16 @@ impl Signup {
     #[must_use]
     pub fn on_jobs(&self, worker: Worker) -> Worker {
         let signup = || self.clone();
-        let (code, welcome, refunded, recovery) = (signup(), signup(), signup(), signup());
+        let (code, link, welcome, refunded, recovery) = (signup(), signup(), signup(), signup(), signup());
         let (make, deadline, back) = (signup(), signup(), signup());
         worker
             .on(move |job: SendCode, _| {
                 let signup = code.clone();
                 async move { Ok(signup.send_code(job.attempt).await?) }
+            })
+            .on(move |job: SendLink, _| {
+                let signup = link.clone();
+                async move { Ok(signup.send_link(job.attempt).await?) }
             })
             .on(move |job: SendWelcome, _| {
                 let signup = welcome.clone();

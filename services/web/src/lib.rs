@@ -57,8 +57,8 @@ pub fn router(config: WebConfig, ports: Ports) -> Router {
     };
     let mut router = Router::new()
         .route("/", get(front::show))
-        .route("/subscribe", get(subscribe::explain))
-        .route("/subscribe.html", get(subscribe::explain))
+        .route("/subscribe", get(subscribe::explain).post(subscribe::mail_link))
+        .route("/subscribe.html", get(subscribe::explain).post(subscribe::mail_link))
         .route("/subscribe/{link}", get(subscribe::show).post(subscribe::start))
         .route("/subscribe/{link}/return", get(subscribe::finish))
         .route("/static/{name}", get(assets::show));

@@ -1,12 +1,13 @@
 //! What is bought, for whom and at what price; to the card page and back.
 
 use axum::{
+    Form,
     extract::{Path, Query, State},
     response::{IntoResponse, Redirect, Response},
 };
 use http::{HeaderMap, StatusCode};
 use micro_error::{Error, Kind};
-use micro_proto::signup::{FinishPageRequest, Page, ReadLinkRequest, StartPageRequest};
+use micro_proto::signup::{FinishPageRequest, MailLinkRequest, Page, ReadLinkRequest, StartPageRequest};
 use serde::{Deserialize, Serialize};
 use time::{OffsetDateTime, macros::format_description};
 
@@ -34,19 +35,63 @@ pub(crate) struct Came {
     cancelled: Option<String>,
 }
 
+/// What older clients and our own form say.
+#[derive(Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct Asked {
+    email: String,
+}
+
 /// `GET /subscribe`: where older clients send people. Without a link there is nothing to pay for.
-pub(crate) async fn explain() -> Response {
-    let lines = [
-        "Each sign-up has a subscribe page of its own. Its address is in your terminal, below the line that asks \
-         for your card.",
-        "No sign-up running? Start one:",
-    ];
+pub(crate) async fn explain(Query(asked): Query<Asked>) -> Response {
+    views::page(StatusCode::OK, "explain.html", &asked)
+}
+
+/// `POST /subscribe`: mails the right link to whom it belongs, if there is one. The answer is always the same.
+pub(crate) async fn mail_link(State(web): State<Web>, headers: HeaderMap, Form(asked): Form<Asked>) -> Response {
+    if !headers::is_own_form(&web, &headers) {
+        return refused();
+    }
+    match web
+        .ports
+        .pages
+        .mail_link(&web.ports.caller, MailLinkRequest { email: asked.email })
+        .await
+    {
+        Ok(_) => {
+            let lines = ["If a sign-up of that address is waiting for a card, its link is on its way there."];
+            views::say(
+                StatusCode::OK,
+                &Said {
+                    heading: "Look into your mailbox",
+                    lines: &lines,
+                    command: "",
+                },
+            )
+        }
+        Err(e) if e.kind() == Kind::Invalid => {
+            let lines = [e.message(), "Please go back and look at what you typed."];
+            views::say(
+                StatusCode::BAD_REQUEST,
+                &Said {
+                    heading: "That is not an address",
+                    lines: &lines,
+                    command: "",
+                },
+            )
+        }
+        Err(e) => failed(&e),
+    }
+}
+
+fn refused() -> Response {
+    let lines = ["This form was sent from another site. Open the link from your terminal instead."];
     views::say(
-        StatusCode::OK,
+        StatusCode::FORBIDDEN,
         &Said {
-            heading: "Use the link in your terminal",
+            heading: "Refused",
             lines: &lines,
-            command: "micro signup",
+            command: "",
         },
     )
 }
@@ -68,15 +113,7 @@ pub(crate) async fn show(State(web): State<Web>, Path(link): Path<String>, Query
 /// `POST /subscribe/{link}`: on to the provider's page.
 pub(crate) async fn start(State(web): State<Web>, Path(link): Path<String>, asked: HeaderMap) -> Response {
     if !headers::is_own_form(&web, &asked) {
-        let lines = ["This form was sent from another site. Open the link from your terminal instead."];
-        return views::say(
-            StatusCode::FORBIDDEN,
-            &Said {
-                heading: "Refused",
-                lines: &lines,
-                command: "",
-            },
-        );
+        return refused();
     }
     match web
         .ports

@@ -16,6 +16,7 @@ static TEMPLATES: LazyLock<Tera> = LazyLock::new(|| {
         ("front.html", include_str!("../../../web/templates/front.html")),
         ("subscribe.html", include_str!("../../../web/templates/subscribe.html")),
         ("stored.html", include_str!("../../../web/templates/stored.html")),
+        ("explain.html", include_str!("../../../web/templates/explain.html")),
         ("said.html", include_str!("../../../web/templates/said.html")),
         ("mailbox.html", include_str!("../../../web/templates/mailbox.html")),
         ("letter.html", include_str!("../../../web/templates/letter.html")),

@@ -87,7 +87,7 @@ impl Signup {
         self.send(&template, email).await
     }
 
-    async fn send(&self, template: &Template<'_>, to: Email) -> Result<()> {
+    pub(super) async fn send(&self, template: &Template<'_>, to: Email) -> Result<()> {
         Ok(self.ports().mail.send(&template.letter(to)?).await?)
     }
 }

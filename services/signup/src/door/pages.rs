@@ -2,7 +2,10 @@
 
 use async_trait::async_trait;
 use micro_error::Error;
-use micro_proto::signup::{FinishPageRequest, Page, Pages, ReadLinkRequest, StartPageRequest, StartPageResponse};
+use micro_proto::signup::{
+    FinishPageRequest, MailLinkRequest, MailLinkResponse, Page, Pages, ReadLinkRequest, StartPageRequest,
+    StartPageResponse,
+};
 use micro_tenancy::Caller;
 
 use crate::Signup;
@@ -24,5 +27,11 @@ impl Pages for Signup {
     async fn finish_checkout(&self, caller: &Caller, request: FinishPageRequest) -> Result<Page, Error> {
         caller.require_system()?;
         Ok(Signup::finish_checkout(self, &request.link, &request.session).await?)
+    }
+
+    async fn mail_link(&self, caller: &Caller, request: MailLinkRequest) -> Result<MailLinkResponse, Error> {
+        caller.require_system()?;
+        Signup::mail_link(self, &super::email(&request.email)?).await?;
+        Ok(MailLinkResponse {})
     }
 }

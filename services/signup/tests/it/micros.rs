@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use micro_error::{Error, Kind};
 use micro_proto::signup::{
-    CompleteSignupRequest, CompleteSignupResponse, HasPaymentMethodRequest, SendVerificationEmailRequest,
-    SetPaymentMethodRequest, Signup, VerifyRequest, VerifyResponse,
+    CompleteSignupRequest, CompleteSignupResponse, HasPaymentMethodRequest, MailLinkRequest, Pages,
+    SendVerificationEmailRequest, SetPaymentMethodRequest, Signup, VerifyRequest, VerifyResponse,
 };
 use micro_tenancy::Caller;
 use micro_testkit::{authority, eventually, principal};
@@ -240,4 +240,26 @@ async fn nobody_sets_a_card_or_picks_a_namespace_here() {
             .id(),
         "signup.notallowed"
     );
+}
+
+#[tokio::test]
+async fn epochs_a_to_c_have_their_link_mailed() {
+    let app = TestApp::start().await;
+    let mail_link = async || {
+        let request = MailLinkRequest { email: ADA.into() };
+        Pages::mail_link(&app.signup, &platform(), request)
+            .await
+            .expect("the same answer always");
+    };
+    mail_link().await;
+    let otp = send(&app).await;
+    mail_link().await;
+    verify(&app, &otp).await.expect("verified");
+    mail_link().await;
+    let letter = app.letter(ADA, "waiting for a card").await;
+    assert_eq!(app.mail.letters().len(), 2, "none before the address was proven");
+    let token = pay(&app, &letter).await;
+    complete(&app, &otp, "correct horse", &token).await.expect("complete");
+    let again = Pages::mail_link(&app.signup, &platform(), MailLinkRequest { email: ADA.into() }).await;
+    assert_eq!(again.expect_err("three an hour").kind(), Kind::TooMany);
 }

@@ -18,6 +18,7 @@ async fn attempts_expire_and_their_names_are_taken_back() {
     ada.complete("correct horse", "")
         .await
         .expect_err("declined, with a name reserved");
+    app.clock.advance(Duration::SECOND);
     Person::start(&app, "bob@example.com").await;
     app.signup.sweep().await.expect("swept");
     assert_eq!(app.states().await, ["payment_pending", "started"]);

@@ -9,7 +9,10 @@ use http_body_util::BodyExt;
 use micro_clock::TestClock;
 use micro_error::{Error, Kind};
 use micro_mail::Mailbox;
-use micro_proto::signup::{FinishPageRequest, Page, Pages, ReadLinkRequest, StartPageRequest, StartPageResponse};
+use micro_proto::signup::{
+    FinishPageRequest, MailLinkRequest, MailLinkResponse, Page, Pages, ReadLinkRequest, StartPageRequest,
+    StartPageResponse,
+};
 use micro_tenancy::{Authority, Caller, SystemTask};
 use micro_web::{Ports, WebConfig, router};
 use tower::ServiceExt;
@@ -42,6 +45,18 @@ impl Pages for OneAttempt {
         Ok(StartPageResponse {
             url: "https://checkout.example/c/1".into(),
         })
+    }
+
+    async fn mail_link(&self, caller: &Caller, request: MailLinkRequest) -> Result<MailLinkResponse, Error> {
+        caller.require_system()?;
+        match request.email.contains('@') {
+            true => Ok(MailLinkResponse {}),
+            false => Err(Error::new(
+                Kind::Invalid,
+                "signup.email",
+                "That is not a valid email address",
+            )),
+        }
     }
 
     async fn finish_checkout(&self, caller: &Caller, request: FinishPageRequest) -> Result<Page, Error> {
@@ -120,14 +135,21 @@ impl Door {
     }
 
     pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send_form(method, path, headers, "").await
+    }
+
+    pub async fn send_form(&self, method: &str, path: &str, headers: &[(&str, &str)], form: &'static str) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
         if !headers.iter().any(|(name, _)| *name == "host") {
             request = request.header("host", "micro.example");
         }
+        if !form.is_empty() {
+            request = request.header("content-type", "application/x-www-form-urlencoded");
+        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Body::empty()).expect("a request");
+        let request = request.body(Body::from(form)).expect("a request");
         let answer = self.router.clone().oneshot(request).await.expect("infallible");
         let (parts, body) = answer.into_parts();
         let body = body.collect().await.expect("a body").to_bytes();

@@ -125,12 +125,39 @@ async fn a_link_of_nobodys_is_not_found() {
 }
 
 #[tokio::test]
-async fn older_clients_links_explain_themselves() {
-    for path in ["/subscribe?email=ada@example.com", "/subscribe.html"] {
+async fn older_clients_addresses_explain_themselves() {
+    for (path, typed) in [
+        ("/subscribe?email=ada@example.com", "value=\"ada@example.com\""),
+        ("/subscribe.html", "value=\"\""),
+    ] {
         let page = Door::open().get(path).await;
         assert!(
-            page.body.contains("link in your terminal") && !page.body.contains("ada@"),
-            "{path}"
+            page.body.contains("link in your terminal") && page.body.contains(typed),
+            "{path}: {}",
+            page.body
         );
     }
+    let page = Door::open().get("/subscribe?email=%22%3E%3Cscript%3E").await;
+    assert!(!page.body.contains("<script"));
+}
+
+#[tokio::test]
+async fn the_link_is_mailed_to_whom_it_belongs() {
+    let door = Door::open();
+    let sent = door
+        .send_form("POST", "/subscribe", &[], "email=ada%40example.com")
+        .await;
+    assert_eq!(sent.status, StatusCode::OK);
+    assert!(sent.body.contains("Look into your mailbox") && !sent.body.contains("ada@"));
+    let typo = door.send_form("POST", "/subscribe", &[], "email=ada").await;
+    assert_eq!(typo.status, StatusCode::BAD_REQUEST);
+    let elsewhere = door
+        .send_form(
+            "POST",
+            "/subscribe",
+            &[("sec-fetch-site", "cross-site")],
+            "email=ada%40example.com",
+        )
+        .await;
+    assert_eq!(elsewhere.status, StatusCode::FORBIDDEN);
 }
