@@ -67,7 +67,7 @@ pub async fn serve(config: Config, data: DataDir, stop: CancellationToken) -> Re
 
     let background = stop.child_token();
     let worker = Worker::new(&db, ground.authority.clone(), ground.clock.clone());
-    let worker = services.signup.on_jobs(services.billing.jobs(worker));
+    let worker = services.signup.on_jobs(services.billing.on_jobs(worker));
     let working = tokio::spawn(worker.run(background.clone()));
     let sweeping = services.signup.clone();
     let sweeper_stop = background.clone();
@@ -120,7 +120,7 @@ pub async fn serve(config: Config, data: DataDir, stop: CancellationToken) -> Re
 struct Services {
     core: Core,
     signup: Signup,
-    billing: Arc<Billing>,
+    billing: Billing,
     operators: Arc<OperatorsService>,
     pages: Router,
     public_url: Url,
@@ -162,7 +162,7 @@ impl Services {
             },
             micro_signup::Ports {
                 db: db.clone(),
-                billing: billing.clone(),
+                billing: Arc::new(billing.clone()),
                 sessions: Arc::new(core.auth.clone()),
                 namespaces: namespaces.clone(),
                 identities: identities.clone(),
@@ -177,7 +177,7 @@ impl Services {
             micro_operators::Ports {
                 namespaces,
                 identities,
-                billing: price.map(|_| billing.clone() as _),
+                billing: price.map(|_| Arc::new(billing.clone()) as _),
             },
             authority.clone(),
             clock,
@@ -200,12 +200,12 @@ impl Services {
     }
 }
 
-fn billing(config: &Config, ground: &Ground, db: &Db) -> Result<Arc<Billing>> {
+fn billing(config: &Config, ground: &Ground, db: &Db) -> Result<Billing> {
     let payments: Option<Arc<dyn micro_payments::Payments>> = match &config.payments {
         Payments::Off => None,
         Payments::Stripe { api_base, secret_key, publishable_key, webhook_secret, price_id } => {
             Some(Arc::new(StripePayments::new(&StripeConfig {
-                api_base: api_base.as_ref().map(Url::to_string),
+                api_base: api_base.clone(),
                 secret_key: secret_key.clone(),
                 publishable_key: publishable_key.clone(),
                 webhook_secret: webhook_secret.clone(),
