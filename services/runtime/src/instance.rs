@@ -119,10 +119,13 @@ impl Running {
             }
         });
         let mut running = launched.await.map_err(|e| Failure::ours(stage, e))??;
-        running
-            .open_door(principal)
-            .await
-            .map_err(|e| Failure::ours(stage, e))?;
+        if let Err(e) = running.open_door(principal).await {
+            // A program that has ended already has no doors; its end is what counts.
+            return Err(match running.keeper.exit() {
+                Some(exit) => running.said(stage, format!("it {}", exit.reason)),
+                None => Failure::ours(stage, e),
+            });
+        }
         running.healthy(stage).await?;
         Ok(running)
     }

@@ -58,4 +58,8 @@ impl Connect for Inside {
             Err(KeeperError::Refused(e) | KeeperError::Silent(e)) => Err(e),
         }
     }
+
+    fn key(&self) -> Option<u64> {
+        Some(self.port.into())
+    }
 }

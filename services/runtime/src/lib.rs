@@ -65,7 +65,15 @@ pub enum StartError {
 /// Runs every namespace's services.
 pub struct Runtime {
     shared: Arc<Shared>,
-    services: Mutex<HashMap<(NamespaceId, ServiceId), (Arc<Service>, JoinHandle<()>)>>,
+    services: Mutex<Services>,
+}
+
+type Services = HashMap<(NamespaceId, ServiceId), Supervised>;
+
+/// A service and its supervisor at work.
+struct Supervised {
+    service: Arc<Service>,
+    supervisor: JoinHandle<()>,
 }
 
 impl Runtime {
@@ -124,7 +132,7 @@ impl Runtime {
         let supervisors: Vec<JoinHandle<()>> = self
             .services()
             .drain()
-            .map(|(_, (service, supervisor))| {
+            .map(|(_, Supervised { service, supervisor })| {
                 service.desired.send_replace(Desired::Paused);
                 supervisor
             })
@@ -134,36 +142,36 @@ impl Runtime {
         }
     }
 
-    fn services(&self) -> MutexGuard<'_, HashMap<(NamespaceId, ServiceId), (Arc<Service>, JoinHandle<()>)>> {
+    fn services(&self) -> MutexGuard<'_, Services> {
         self.services.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn service(&self, namespace: NamespaceId, id: &ServiceId) -> Option<Arc<Service>> {
         self.services()
             .get(&(namespace, id.clone()))
-            .map(|(service, _)| service.clone())
+            .map(|known| known.service.clone())
     }
 
-    /// Supervises a service from now on.
-    fn supervise(&self, service: Arc<Service>, adopted: Option<Running>) {
+    fn supervise(&self, service: Arc<Service>, adopted: Option<Running>) -> Supervised {
         let supervisor = Supervisor::new(self.shared.clone(), service.clone(), adopted);
-        let key = (service.namespace.id, service.id.clone());
-        self.services().insert(key, (service, tokio::spawn(supervisor.run())));
+        Supervised {
+            service,
+            supervisor: tokio::spawn(supervisor.run()),
+        }
     }
 
     /// Gives the service's supervisor what is wanted, and starts one for a service that has none.
     fn want(&self, namespace: &Namespace, uid_base: u32, record: ServiceRecord) -> io::Result<Arc<Service>> {
-        if let Some(service) = self
-            .service(namespace.id, &record.id)
-            .filter(|service| !service.is_going())
-        {
-            service.want(record, self.shared.clock.now());
-            return Ok(service);
+        let key = (namespace.id, record.id.clone());
+        let mut services = self.services();
+        if let Some(known) = services.get(&key).filter(|known| !known.service.is_going()) {
+            known.service.want(record, self.shared.clock.now());
+            return Ok(known.service.clone());
         }
         let home = self.shared.layout.home(namespace.id, &record.id);
         home.ensure()?;
         let service = Service::new(namespace.clone(), home, uid_base, record);
-        self.supervise(service.clone(), None);
+        services.insert(key, self.supervise(service.clone(), None));
         Ok(service)
     }
 
@@ -186,7 +194,9 @@ impl Runtime {
             let service = Service::new(namespace, home, uid_base, record.clone());
             let (adopted, others) = self.adopt(&service, &record).await?;
             unwanted.extend(others);
-            self.supervise(service, adopted);
+            let key = (service.namespace.id, service.id.clone());
+            let supervised = self.supervise(service, adopted);
+            self.services().insert(key, supervised);
         }
         for home in &homes {
             unwanted.extend(home.runs()?.iter().filter_map(|run| Keeper::adopt(&run.dir)));

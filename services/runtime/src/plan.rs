@@ -269,7 +269,9 @@ fn wants_sdk(folder: &Path) -> Result<bool, PlanError> {
 mod tests {
     use super::*;
 
-    fn planned(files: &[(&str, &str)], entrypoint: &str) -> Result<Plan, PlanError> {
+    type Files<'f> = &'f [(&'f str, &'f str)];
+
+    fn planned(files: Files<'_>, entrypoint: &str) -> Result<Plan, PlanError> {
         let root = tempfile::tempdir().expect("a folder");
         for (path, text) in files {
             let path = root.path().join(path);
@@ -291,7 +293,7 @@ mod tests {
             [("Cargo.toml", with_sdk.as_str())],
             [("Cargo.toml", named.as_str()), ("src/main.rs", "")],
         );
-        let table: Vec<(&[(&str, &str)], &str, Build)> = vec![
+        let table: Vec<(Files<'_>, &str, Build)> = vec![
             (&with_sdk, "", rust("x", true)),
             (&named, "", rust("named", false)),
             (
@@ -353,7 +355,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_built_says_so() {
-        let table: Vec<(&[(&str, &str)], &str, &str)> = vec![
+        let table: Vec<(Files<'_>, &str, &str)> = vec![
             (
                 &[("go.mod", "")],
                 "",

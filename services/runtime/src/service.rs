@@ -68,17 +68,19 @@ impl Service {
         })
     }
 
-    /// Asks for the record as it is now; a new release gets a feed of its own at once, so that nobody who asked for it
-    /// is told of the one before.
+    /// Asks for the record as it is now, unless a later one was asked for meanwhile. A new release gets a feed of its own
+    /// at once, so that nobody who asked for it is told of the one before.
     pub(crate) fn want(&self, record: ServiceRecord, now: time::OffsetDateTime) {
-        {
-            let mut feed = lock(&self.feed);
-            if feed.release() != record.wanted {
-                feed.stopped(now);
-                *feed = Feed::of(record.wanted);
+        self.desired.send_if_modified(|desired| {
+            if matches!(desired, Desired::Running(known) if known.wanted >= record.wanted) {
+                return false;
             }
-        }
-        self.desired.send_replace(Desired::Running(Box::new(record)));
+            let mut feed = lock(&self.feed);
+            feed.stopped(now);
+            *feed = Feed::of(record.wanted);
+            *desired = Desired::Running(Box::new(record));
+            true
+        });
     }
 
     pub(crate) fn feed(&self) -> Arc<Feed> {

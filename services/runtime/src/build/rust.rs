@@ -41,7 +41,8 @@ resolves() { cargo metadata --format-version 1 --offline "$@" >/dev/null 2>&1; }
 lock() { dirname "$(cargo locate-project --workspace --message-format plain)"; }
 if ! resolves "$@"; then
   if [ "$network" = online ]; then
-    exec cargo build --config /sdk/patch.toml --bin "$bin"
+    [ -f /sdk/patch.toml ] && set -- --config /sdk/patch.toml || set --
+    exec cargo build "$@" --bin "$bin"
   fi
   root=$(lock)
   if [ -f "$root/Cargo.lock" ]; then

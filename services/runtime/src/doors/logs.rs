@@ -22,7 +22,7 @@ impl Runtime {
             .services()
             .iter()
             .filter(|((namespace, id), _)| *namespace == tenant.id() && id.name == request.service)
-            .map(|(_, (service, _))| service.clone())
+            .map(|(_, known)| known.service.clone())
             .collect();
         // The message names no version: the one called latest, or else the first by name.
         found.sort_by_key(|service| (service.id.version != LATEST, service.id.version.clone()));

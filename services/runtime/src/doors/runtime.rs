@@ -80,7 +80,7 @@ impl wire::Runtime for Runtime {
             // Unless it was created again meanwhile.
             if services
                 .get(&key)
-                .is_some_and(|(known, _)| std::sync::Arc::ptr_eq(known, &service))
+                .is_some_and(|known| std::sync::Arc::ptr_eq(&known.service, &service))
             {
                 services.remove(&key);
             }

@@ -4,6 +4,7 @@
 mod adoption;
 mod app;
 mod builds;
+mod confined;
 mod git;
 mod logs;
 mod namespaces;
