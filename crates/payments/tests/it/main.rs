@@ -4,4 +4,5 @@ mod checkout;
 mod harness;
 mod money;
 mod outcomes;
+mod shapes;
 mod webhooks;

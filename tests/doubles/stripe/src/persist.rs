@@ -1,6 +1,6 @@
 //! State in a file: read at the start, replaced whole after each change.
 
-use std::{fs, io::Write as _, path::Path};
+use std::{fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
 
 use anyhow::Context as _;
 
@@ -20,7 +20,12 @@ pub fn load(path: &Path) -> anyhow::Result<State> {
 /// Writes beside the file, then takes its place: a crash leaves the old or the new state, never half of one.
 pub fn save(path: &Path, state: &State) -> anyhow::Result<()> {
     let beside = path.with_extension("new");
-    let mut file = fs::File::create(&beside).with_context(|| format!("writing {}", beside.display()))?;
+    // It holds addresses and signing secrets.
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options
+        .open(&beside)
+        .with_context(|| format!("writing {}", beside.display()))?;
     file.write_all(&serde_json::to_vec(state)?)?;
     file.sync_all()?;
     fs::rename(&beside, path)?;

@@ -35,6 +35,8 @@ async fn a_restart_finds_everything_and_no_card_number() {
         303
     );
     stripe.double.stop().await;
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).expect("saved").permissions());
+    assert_eq!(mode & 0o777, 0o600);
     let saved = std::fs::read_to_string(&file).expect("saved");
     assert!(!saved.contains("4242424242424242") && !saved.contains("987\""));
 
