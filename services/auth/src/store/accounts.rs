@@ -62,11 +62,12 @@ impl Store<'_> {
             Write::put(Key::core(TABLE, account.id.as_str()), json(account)).expecting(Expect::Absent),
             Write::put(Key::core(NAMES, &account.name), json(&account.id)).expecting(Expect::Absent),
         ];
-        Ok(match self.write(batch).await? {
-            Written::Done(_) => Added::Done,
-            Written::Lost(0) => Added::IdTaken,
-            Written::Lost(_) => Added::NameTaken,
-        })
+        if let Written::Done(_) = self.write(batch).await? {
+            return Ok(Added::Done);
+        }
+        // Where both are taken, back ends differ in which of the two they name.
+        let id_taken = self.find_account(&account.id).await?.is_some();
+        Ok(if id_taken { Added::IdTaken } else { Added::NameTaken })
     }
 
     /// Stores the account again; `false` if it is no longer of that version.
