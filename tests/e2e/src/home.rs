@@ -2,6 +2,7 @@
 
 use std::{
     io::{Read, Write},
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
@@ -170,7 +171,8 @@ impl Talk {
             self.child.wait()?;
             bail!("micro {} hangs: {}", self.what, self.seen());
         }
-        let exit = ended.and_then(|s| s.code()).unwrap_or(-1);
+        // As a shell says it: a process ended by a signal has 128 and its number.
+        let exit = ended.and_then(|s| s.code().or_else(|| s.signal().map(|n| 128 + n))).unwrap_or(-1);
         Ok(Output {
             stdout: self.stdout.finish(),
             stderr: self.stderr.finish(),

@@ -277,6 +277,7 @@ impl Process {
         let mut process = Self::start(command)?;
         let mut line = String::new();
         BufReader::new(process.child.stdout.take().context("stdout is piped")?).read_line(&mut line)?;
+        ensure!(!line.is_empty(), "{:?} ended before it said anything", command.get_program());
         Ok((process, line))
     }
 

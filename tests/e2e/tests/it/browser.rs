@@ -41,7 +41,7 @@ async fn walk_the_pages(screen: Screen, email: &str) -> Result<()> {
     fits(page, screen).await?;
     ensure!(body.contains("terminal"), "{body}");
     if screen.scripts {
-        let copy = page.find(By::Css("button[data-copy]")).await.context("a copy button")?;
+        let copy = page.find(By::Css("[data-copy] button")).await.context("a copy button")?;
         ensure!(copy.is_displayed().await?, "the copy button is hidden");
     }
     let done = talk.wait()?.ok()?;
