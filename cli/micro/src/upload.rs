@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Made by tools, never source: left out wherever they lie.
-const NEVER: [&str; 4] = [".git", "target", "node_modules", "__pycache__"];
+const NEVER: [&str; 5] = [".git", "target", "node_modules", "__pycache__", ".venv"];
 const CHUNK: usize = 64 * 1024;
 const WAITING_CHUNKS: usize = 4;
 

@@ -28,7 +28,7 @@ pub enum Exit {
 /// Why a command failed, and the code it exits with.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// What the person reads.
+    /// What the person reads; nothing where all is said already.
     pub message: String,
     /// What the script reads.
     pub exit: Exit,

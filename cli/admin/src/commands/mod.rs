@@ -31,7 +31,9 @@ pub fn main(line: impl Iterator<Item = OsString>) -> Exit {
         }
     };
     run(cli).unwrap_or_else(|failure| {
-        talk.talk(failure.message);
+        if !failure.message.is_empty() {
+            talk.talk(failure.message);
+        }
         failure.exit
     })
 }

@@ -39,7 +39,9 @@ pub fn main(line: Vec<OsString>) -> Exit {
     match dispatch(cli) {
         Ok(exit) => exit,
         Err(failure) => {
-            talk.talk(failure.message);
+            if !failure.message.is_empty() {
+                talk.talk(failure.message);
+            }
             failure.exit
         }
     }

@@ -226,7 +226,7 @@ async fn watch(
         }
         match status::word(event.status) {
             "running" => return Ok(Some(Ended::Running)),
-            "error" => return Ok(Some(Ended::Failed(reason(&event)))),
+            "error" => return Ok(Some(Ended::Failed(progress.unsaid(reason(&event))))),
             "stopped" => return Ok(Some(Ended::Failed(format!("{} was stopped", request.service)))),
             _ => {}
         }
@@ -247,11 +247,17 @@ struct Progress {
     shown: usize,
     told: usize,
     status: i32,
+    last: String,
 }
 
 impl Progress {
     fn start_over(&mut self) {
         self.told = 0;
+    }
+
+    /// The reason, unless the build's last line was the same.
+    fn unsaid(&self, reason: String) -> String {
+        if self.last == reason { String::new() } else { reason }
     }
 
     /// What to show of an event: a line of the build, or a status it has not had yet.
@@ -262,6 +268,7 @@ impl Progress {
         }
         self.shown = self.told;
         if !event.line.is_empty() {
+            self.last.clone_from(&event.line);
             return Some(event.line.clone());
         }
         let news = event.status != self.status;

@@ -1,5 +1,6 @@
 //! `micro stats`: what services say of themselves.
 
+use micro_error::Kind;
 use micro_proto::{
     debug::StatsResponse,
     registry::{GetRequest, Options, Registry, Service},
@@ -62,7 +63,10 @@ async fn one(name: &str, session: &Session) -> Result<Vec<(Service, StatsRespons
         .registry()
         .get_service(&session.caller(), request)
         .await
-        .map_err(|e| session.explain(&e))?;
+        .map_err(|e| match e.kind() {
+            Kind::NotFound => Failure::plain("Service not found"),
+            _ => session.explain(&e),
+        })?;
     let caller = session.caller_in(&home, Metadata::new());
     let mut found = Vec::new();
     for service in answer.services {

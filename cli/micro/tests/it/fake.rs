@@ -512,6 +512,7 @@ impl runtime::Releases for State {
             })
         };
         let end = match request.service.as_str() {
+            "echoing" => event(7, "", "   Compiling it"),
             "broken" => event(7, "", "Error building service: could not compile `broken`"),
             _ => event(4, "", ""),
         };

@@ -115,7 +115,12 @@ fn a_failing_build_fails_in_the_compilers_words() {
         err.ends_with("Error building service: could not compile `broken`\n") && exit == 1,
         "{err}"
     );
-    ada.run(&["run", "broken", "--detach"]);
+    folder(&ada, "echoing");
+    let (_, err, exit) = ada.run(&["run", "echoing"]);
+    assert!(
+        err.ends_with("Building\n   Compiling it\nStarting\n") && exit == 1,
+        "said once: {err}"
+    );
     assert_eq!(ada.run(&["run", "broken", "--detach"]).2, 0, "nobody waited");
     let (_, err, exit) = ada.run(&["run", "./nothing"]);
     assert_eq!((err.as_str(), exit), ("There is no folder ./nothing\n", 1));

@@ -104,6 +104,7 @@ fn what_a_service_does_not_have_is_named() {
     );
     refused(&["greeter", "hello", "--nope=1"], "Unknown flag: nope", 128);
     refused(&["greeter", "a", "b", "c"], "Incorrect number of arguments", 128);
+    refused(&["stats", "nothing"], "Service not found", 1);
     refused(
         &["nosuchcommand"],
         "Unrecognized micro command: nosuchcommand. Please refer to 'micro --help'",
