@@ -44,8 +44,8 @@ impl Billing {
             }
             return Ok(nothing);
         };
-        let ended = payments.cancel(&subscription).await?;
-        self.take_subscription(&ended).await?;
+        payments.cancel(&subscription).await?;
+        self.sync_subscription(&subscription).await?;
         let bills = payments.list_invoices(&subscription).await?;
         for bill in &bills {
             self.take_bill(bill).await?;

@@ -63,6 +63,7 @@ impl Billing {
         .await?;
         match live {
             Some(row) if row.attempt != purchase.attempt => Err(BillingError::AlreadySubscribed),
+            Some(row) if !row.status.is_paid() => Err(BillingError::NotPaid),
             found => {
                 self.refuse_if_closed(purchase.attempt).await?;
                 Ok(found)
@@ -148,9 +149,9 @@ impl Billing {
     }
 
     /// Writes the subscription down, and has its first bill and its next renewal looked at.
-    pub(super) async fn record(&self, purchase: &Purchase, made: &Subscription) -> Result<Row> {
+    async fn record(&self, purchase: &Purchase, made: &Subscription) -> Result<Row> {
         let (db, now) = (self.db(), self.now());
-        retrying(async || {
+        let (stored, closed) = retrying(async || {
             let mut tx = db.begin().await?;
             let row = Row::of(made, purchase.attempt, purchase.namespace);
             Subscriptions(&mut tx).add(&row, now).await?;
@@ -167,10 +168,16 @@ impl Billing {
                 jobs::queue(&mut tx, TakeInvoice { invoice: invoice.clone() }, now).await?;
             }
             self.queue_check(&mut tx, made, now).await?;
+            let closed = self.refund_if_closed(&mut tx, &stored, now).await?;
             tx.commit().await?;
-            Ok(stored)
+            Ok((stored, closed))
         })
-        .await
+        .await?;
+        match closed {
+            true => Err(BillingError::Closed),
+            false if stored.status.is_paid() => Ok(stored),
+            false => Err(BillingError::NotPaid),
+        }
     }
 
     /// A look at the subscription after its period's end, in case no webhook comes.

@@ -92,7 +92,7 @@ impl Billing {
     }
 
     /// Writes down a subscription that the provider has: perhaps one whose reply we never got.
-    pub(super) async fn take_subscription(&self, there: &Subscription) -> Result<()> {
+    async fn take_subscription(&self, there: &Subscription) -> Result<()> {
         if let Some(before) = self.row(&there.id).await? {
             return self.update(&before, there).await.map(drop);
         }
@@ -128,8 +128,8 @@ impl Billing {
         Ok(account.and_then(|account| Some((attempt, account.namespace?))))
     }
 
-    /// A charge that came through after its attempt was closed is given back.
-    async fn refund_if_closed(&self, tx: &mut SystemTx, row: &Row, now: OffsetDateTime) -> Result<()> {
+    /// A charge that came through after its attempt was closed is given back; whether it was closed.
+    pub(super) async fn refund_if_closed(&self, tx: &mut SystemTx, row: &Row, now: OffsetDateTime) -> Result<bool> {
         let closed = Customers(tx)
             .find(row.attempt)
             .await?
@@ -137,7 +137,7 @@ impl Billing {
         if closed && !row.status.is_over() {
             jobs::queue(tx, RefundAttempt { attempt: row.attempt }, now).await?;
         }
-        Ok(())
+        Ok(closed)
     }
 
     /// Writes down a bill, and in the ledger that it was paid.

@@ -3,6 +3,7 @@
 mod checkout;
 mod doors;
 mod free;
+mod kills;
 mod refund;
 mod shop;
 mod subscribe;

@@ -44,6 +44,27 @@ impl Buyer {
     }
 }
 
+/// The real client of a double at this address.
+pub fn stripe(url: &str) -> Arc<StripePayments> {
+    let config = StripeConfig {
+        api_base: Some(url.parse().expect("an address")),
+        timeout: Duration::from_secs(1),
+        ..StripeConfig::new("sk_test_it".into(), "whsec_it".into(), "price_micro")
+    };
+    Arc::new(StripePayments::new(&config).expect("valid"))
+}
+
+/// What a buyer's subscription is asked for with.
+pub fn wanted(buyer: Buyer, card: &str, number: u32) -> SubscribeRequest {
+    SubscribeRequest {
+        attempt: buyer.attempt.to_string(),
+        email: EMAIL.into(),
+        payment_method: card.into(),
+        r#try: number,
+        namespace: buyer.namespace.to_string(),
+    }
+}
+
 pub fn caller() -> Caller {
     authority().system(SystemTask::Signup)
 }
@@ -73,16 +94,10 @@ impl Shop {
             ..Options::new(Arc::new(clock.clone()))
         };
         let double = Double::start(options).await.expect("starts");
-        let payments = StripePayments::new(&StripeConfig {
-            api_base: Some(double.url().parse().expect("an address")),
-            timeout: Duration::from_secs(1),
-            ..StripeConfig::new("sk_test_it".into(), "whsec_it".into(), "price_micro")
-        })
-        .expect("valid");
         let clock_port = Arc::new(clock.clone());
         let billing = Billing::new(Ports {
             db: db.clone(),
-            payments: Some(Arc::new(payments)),
+            payments: Some(stripe(double.url())),
             clock: clock_port.clone(),
         });
         let worker = billing.on_jobs(Worker::new(&db, authority(), clock_port));
@@ -99,14 +114,7 @@ impl Shop {
     }
 
     pub async fn subscribe(&self, buyer: Buyer, card: &str, number: u32) -> Result<SubscribeResponse, Error> {
-        let request = SubscribeRequest {
-            attempt: buyer.attempt.to_string(),
-            email: EMAIL.into(),
-            payment_method: card.into(),
-            r#try: number,
-            namespace: buyer.namespace.to_string(),
-        };
-        self.billing.subscribe(&caller(), request).await
+        self.billing.subscribe(&caller(), wanted(buyer, card, number)).await
     }
 
     pub async fn refund(&self, buyer: Buyer) -> Result<i64, Error> {
