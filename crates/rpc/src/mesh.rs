@@ -26,6 +26,12 @@ pub struct Node {
 pub trait Connect: Send + Sync + 'static {
     /// A fresh connection, or why there is none. Answers at once where the instance is gone.
     async fn connect(&self) -> io::Result<TcpStream>;
+
+    /// Tells the ways to one node apart: connections are shared between values that say the same (a port).
+    /// Without it, each value is a way of its own, and must be kept by whoever hands it out.
+    fn key(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Where a namespace's services answer. Read on every request: implementations keep a snapshot.

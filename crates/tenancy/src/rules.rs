@@ -197,6 +197,12 @@ pub fn decide(
 pub trait Rulebook: Send + Sync + 'static {
     /// The namespace's rules.
     async fn rules(&self, namespace: &Namespace) -> Result<Arc<RuleSet>, Error>;
+
+    /// The namespace's rules, if they are fresh in memory: an edge core asks this first, and has
+    /// [`Rulebook::rules`] run elsewhere.
+    fn remembered(&self, _namespace: &Namespace) -> Option<Arc<RuleSet>> {
+        None
+    }
 }
 
 /// Among rules of one priority and access: those that speak of more people first.

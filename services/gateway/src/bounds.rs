@@ -44,6 +44,9 @@ pub const STREAMS_PER_CONNECTION: usize = 100;
 /// The most connections from one core to one node.
 pub const CONNECTIONS_PER_NODE: usize = 8;
 
+/// Connections to a node that nobody called for so long are let go of (reference/micro-wire §1.4).
+pub const IDLE_NODE: Duration = Duration::from_secs(60);
+
 /// What one slow reader may leave unread, and all of one connection's together.
 pub const NODE_STREAM_WINDOW: u32 = 256 << 10;
 

@@ -8,7 +8,7 @@ use micro_domain::{InstanceId, Limits, Namespace, NamespaceId, NamespaceName};
 use micro_error::{Error, Kind};
 use micro_limits::{InFlight, LimitKey, Permit, Rate};
 use micro_rpc::{Path, Service, Status, mesh::Node, server::Router};
-use micro_tenancy::{Principal, Reach, bounded::Bounded, rules};
+use micro_tenancy::{Principal, Reach, bounded::Bounded, rules, rules::RuleSet};
 use time::OffsetDateTime;
 use tokio::runtime::Handle;
 
@@ -41,6 +41,9 @@ const OPEN: [(&str, Option<&[&str]>); 5] = [
     ("signup.Session", None),
     ("go.micro.service.signup.Signup", None),
 ];
+
+/// Methods of public services that only the platform itself may call: for a door they do not exist.
+const INTERNAL: [(&str, &[&str]); 1] = [("auth.Sessions", &["Start", "Seal", "Ensure"])];
 
 /// What all cores share.
 pub struct Edge {
@@ -158,7 +161,7 @@ impl Edge {
             rules::Decision::Unauthorized.check(asker.principal.as_ref(), &resource)?;
             return Err(Refused::NoRoute(path.service.to_owned()));
         };
-        let rules = self.ports.rulebook.rules(&namespace).await?;
+        let rules = self.rules(&namespace).await?;
         let principal = asker.principal.as_ref();
         rules::decide(&rules, principal, &namespace, &resource).check(principal, &resource)?;
         let permit = self.count(namespace.id).await?;
@@ -184,6 +187,12 @@ impl Edge {
             return Err(Refused::NoRoute(path.service.to_owned()));
         }
         let service = self.core.find(path)?.clone();
+        if INTERNAL
+            .iter()
+            .any(|(service, methods)| is(path, service) && methods.contains(&path.method))
+        {
+            return Err(Status::unknown_method(service.descriptor(), path.method).into());
+        }
         if asker.principal.is_none() && !open(path) {
             let id = format!("{}.{}.{}", path.service, path.handler, path.method);
             return Err(Error::new(Kind::Unauthenticated, id, "An account is required").into());
@@ -228,9 +237,30 @@ impl Edge {
         {
             return Ok(found);
         }
-        let found = self.ports.namespaces.find(&name).await?;
+        let (namespaces, wanted) = (self.ports.namespaces.clone(), name.clone());
+        let found = self.off_core(async move { namespaces.find(&wanted).await }).await?;
         self.known.insert(name, (found.clone(), now + bounds::NAMESPACE_MEMORY));
         Ok(found)
+    }
+
+    async fn rules(&self, namespace: &Namespace) -> Result<Arc<RuleSet>, Error> {
+        if let Some(rules) = self.ports.rulebook.remembered(namespace) {
+            return Ok(rules);
+        }
+        let (rulebook, namespace) = (self.ports.rulebook.clone(), namespace.clone());
+        self.off_core(async move { rulebook.rules(&namespace).await }).await
+    }
+
+    /// Runs what may ask a database on the runtime that holds its connections.
+    async fn off_core<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        match &self.core_runtime {
+            Some(runtime) => runtime.spawn(work).await.unwrap_or_else(|e| Err(Error::internal(e))),
+            None => work.await,
+        }
     }
 
     /// Counts a request against its namespace's limits.
@@ -274,7 +304,8 @@ impl EdgeCore {
 fn core_router(ports: &Ports) -> Router {
     let mut router = Router::default();
     for service in &ports.core {
-        if service.descriptor().package == "signup" {
+        let descriptor = service.descriptor();
+        if (descriptor.package, descriptor.name) == ("signup", "Signup") {
             router = router.with_name(SIGNUP_OF_OLD, service.clone());
         }
         router = router.with(service.clone());
@@ -309,21 +340,33 @@ fn denied() -> Error {
 }
 
 fn open(path: Path<'_>) -> bool {
-    let all = |service: &str| {
-        service
-            .strip_prefix(path.service)
-            .and_then(|rest| rest.strip_prefix('.'))
-            == Some(path.handler)
-    };
     path.endpoint() == "Debug.Health"
         || OPEN
             .iter()
-            .any(|(service, methods)| all(service) && methods.is_none_or(|m| m.contains(&path.method)))
+            .any(|(service, methods)| is(path, service) && methods.is_none_or(|m| m.contains(&path.method)))
+}
+
+/// Whether a path leads to a service, said as `auth.Sessions`.
+fn is(path: Path<'_>, service: &str) -> bool {
+    service.rsplit_once('.') == Some((path.service, path.handler))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_internal_is_what_asks_for_the_platform() {
+        let sessions = &micro_proto::auth::descriptor::SESSIONS;
+        let (_, methods) = INTERNAL[0];
+        let public: Vec<_> = sessions
+            .methods
+            .iter()
+            .map(|m| m.name)
+            .filter(|m| !methods.contains(m))
+            .collect();
+        assert_eq!(public, ["End"], "a new method of Sessions needs a decision");
+    }
 
     #[test]
     fn what_is_open_is_a_short_list() {

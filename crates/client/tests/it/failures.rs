@@ -121,6 +121,10 @@ async fn a_server_that_is_not_there_is_named() {
 async fn a_lost_connection_is_dialled_again() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let client = Client::new(Endpoint::parse(&listener.local_addr().expect("bound").to_string()).expect("valid"));
+    #[expect(
+        clippy::async_yields_async,
+        reason = "the connection is served while the client goes on"
+    )]
     let accept = || async { tokio::spawn(serve(listener.accept().await.expect("dialled").0)) };
 
     let (first, serving) = tokio::join!(read(client.clone(), "a"), accept());

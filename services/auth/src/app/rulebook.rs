@@ -71,4 +71,8 @@ impl Rulebook for App {
         book.read.store(Some(Arc::new((rules.clone(), now))));
         Ok(rules)
     }
+
+    fn remembered(&self, namespace: &Namespace) -> Option<Arc<RuleSet>> {
+        self.rules.get(&namespace.id)?.younger_than(STALE, self.parts.clock.now())
+    }
 }

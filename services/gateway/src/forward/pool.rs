@@ -5,8 +5,9 @@ use std::{
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -25,19 +26,30 @@ pub struct Pool {
     nodes: Mutex<HashMap<Key, Arc<Connections>>>,
     instances: Arc<Instances>,
     turns: AtomicUsize,
+    made: Instant,
 }
 
 /// A node is known by its namespace and way, not by its id alone: that is a word of the tenant's.
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
     namespace: NamespaceId,
+    instance: Option<InstanceId>,
     id: String,
-    way: usize,
+    way: Way,
+}
+
+#[derive(PartialEq, Eq, Hash)]
+enum Way {
+    /// What it says itself.
+    Said(u64),
+    /// Where the value is, which [`Connections`] holds: no other gets its place.
+    Place(usize),
 }
 
 struct Connections {
-    /// Held, so that no other way gets the address that `Key::way` is.
     way: Arc<dyn Connect>,
+    /// Seconds since the pool was made.
+    used: AtomicU64,
     instance: Option<InstanceId>,
     busy: Option<Arc<Busy>>,
     open: Mutex<Vec<Connection>>,
@@ -55,13 +67,23 @@ struct Connection {
 /// A connection with room for one call, counted until it is dropped.
 pub struct Lease {
     pub sender: SendRequest<Bytes>,
-    streams: Arc<AtomicUsize>,
+    _stream: Stream,
     _on_its_way: Option<OnItsWay>,
 }
 
-impl Drop for Lease {
+/// One call on a connection.
+struct Stream(Arc<AtomicUsize>);
+
+impl Stream {
+    fn on(connection: &Connection) -> Self {
+        connection.streams.fetch_add(1, Ordering::Relaxed);
+        Self(connection.streams.clone())
+    }
+}
+
+impl Drop for Stream {
     fn drop(&mut self) {
-        self.streams.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -71,6 +93,7 @@ impl Pool {
             nodes: Mutex::default(),
             instances,
             turns: AtomicUsize::new(0),
+            made: Instant::now(),
         }
     }
 
@@ -85,21 +108,17 @@ impl Pool {
         let on_its_way = node.busy.as_ref().map(Busy::enter);
         for _try in 0..bounds::TRIES {
             let connection = node.connection().await?;
-            connection.streams.fetch_add(1, Ordering::Relaxed);
-            let streams = connection.streams.clone();
+            let stream = Stream::on(&connection);
             match connection.sender.ready().await {
                 Ok(sender) => {
                     return Ok(Lease {
                         sender,
-                        streams,
+                        _stream: stream,
                         _on_its_way: on_its_way,
                     });
                 }
                 // It was lost since the last call; nothing was sent on it.
-                Err(_) => {
-                    streams.fetch_sub(1, Ordering::Relaxed);
-                    connection.alive.store(false, Ordering::Relaxed);
-                }
+                Err(_) => connection.alive.store(false, Ordering::Relaxed),
             }
         }
         Err(io::ErrorKind::ConnectionReset.into())
@@ -111,24 +130,30 @@ impl Pool {
     }
 
     fn connections(&self, namespace: NamespaceId, node: &Node) -> io::Result<Arc<Connections>> {
-        let way = Arc::as_ptr(&node.connect).cast::<()>().addr();
+        let place = || Way::Place(Arc::as_ptr(&node.connect).cast::<()>().addr());
+        let way = node.connect.key().map_or_else(place, Way::Said);
+        let now = self.made.elapsed().as_secs();
         let key = Key {
             namespace,
+            instance: node.instance,
             id: node.id.clone(),
             way,
         };
         let mut nodes = lock(&self.nodes);
         if let Some(known) = nodes.get(&key) {
+            known.used.store(now, Ordering::Relaxed);
             return Ok(known.clone());
         }
         let busy = match node.instance {
             Some(instance) => Some(self.instances.busy(instance).ok_or(io::ErrorKind::NotConnected)?),
             None => None,
         };
-        // Nodes come and go with every start and registration: those without a connection are forgotten here.
-        nodes.retain(|_, node| Arc::strong_count(node) > 1 || lock(&node.open).iter().any(Connection::is_alive));
+        // Nodes come and go with every start: those that nobody calls any more are let go of here.
+        let oldest = now.saturating_sub(bounds::IDLE_NODE.as_secs());
+        nodes.retain(|_, node| node.used.load(Ordering::Relaxed) >= oldest);
         let connections = Arc::new(Connections {
             way: node.connect.clone(),
+            used: AtomicU64::new(now),
             instance: node.instance,
             busy,
             open: Mutex::default(),

@@ -1,0 +1,204 @@
+//! Who may come in, and where to: tokens, headers, rules.
+
+use micro_client::Client;
+use micro_error::{Error, Kind};
+use micro_rpc::mesh::Ingress;
+use micro_tenancy::Reach;
+
+use crate::{
+    nodes::TestNode,
+    world::{World, caller, client, principal, rule},
+};
+
+async fn greet(client: &Client, token: &str, headers: &[(&str, &str)]) -> Result<String, Error> {
+    let answer = client
+        .call_json(
+            &caller(token, headers),
+            "greeter",
+            "Greeter.Hello",
+            r#"{"name":"x"}"#.into(),
+        )
+        .await?;
+    Ok(String::from_utf8(answer.to_vec()).expect("JSON"))
+}
+
+fn refused(outcome: Result<String, Error>) -> (Kind, String, String) {
+    let error = outcome.expect_err("refused");
+    (error.kind(), error.id().to_owned(), error.message().to_owned())
+}
+
+#[tokio::test]
+async fn the_namespace_comes_from_the_token() {
+    let world = World::open().await;
+    let (adas, bobs) = (TestNode::start().await, TestNode::start().await);
+    world.route("ada-ns", "greeter", vec![adas.node()]);
+    world.route("bob-ns", "greeter", vec![bobs.node()]);
+    let client = world.client();
+
+    assert_eq!(greet(&client, "ada", &[]).await.expect("her own"), r#"{"name":"x"}"#);
+    assert_eq!(adas.last_headers()["micro-namespace"], "ada-ns");
+    greet(&client, "ada", &[("micro-namespace", "ada-ns")])
+        .await
+        .expect("named, and her own");
+    assert!(bobs.seen.headers.lock().expect("not poisoned").is_empty());
+
+    for other in ["bob-ns", "nobodys-ns", "*", "ADA-NS", "ada-ns/../bob-ns"] {
+        let denied = (
+            Kind::Forbidden,
+            "go.micro.proxy".to_owned(),
+            "Access denied to namespace".to_owned(),
+        );
+        assert_eq!(
+            refused(greet(&client, "ada", &[("micro-namespace", other)]).await),
+            denied,
+            "{other}"
+        );
+    }
+    greet(&client, "root", &[("micro-namespace", "bob-ns")])
+        .await
+        .expect("a local server's administrator goes anywhere");
+}
+
+#[tokio::test]
+async fn without_a_good_token_only_public_rules_help() {
+    let world = World::open().await;
+    let node = TestNode::start().await;
+    world.route("ada-ns", "greeter", vec![node.node()]);
+    let client = world.client();
+    let kept_out = (
+        Kind::Unauthenticated,
+        "greeter".to_owned(),
+        "Unauthorized call made to greeter:Greeter.Hello".to_owned(),
+    );
+    for (token, named) in [
+        ("", "ada-ns"),
+        ("expired", "ada-ns"),
+        ("", "nobodys-ns"),
+        ("", "bad name"),
+        ("", "micro"),
+    ] {
+        assert_eq!(
+            refused(greet(&client, token, &[("micro-namespace", named)]).await),
+            kept_out,
+            "{token} {named}"
+        );
+    }
+    world
+        .behind
+        .rules
+        .lock()
+        .expect("not poisoned")
+        .insert(crate::world::namespace("ada-ns").id, vec![rule("", "greeter", "*")]);
+    greet(&client, "", &[("micro-namespace", "ada-ns")])
+        .await
+        .expect("public");
+    assert!(!node.last_headers().contains_key("authorization"), "nobody asks");
+    assert_eq!(
+        refused(greet(&client, "", &[]).await),
+        kept_out,
+        "in the namespace micro"
+    );
+}
+
+#[tokio::test]
+async fn a_rule_that_forbids_names_the_account() {
+    let world = World::open().await;
+    world
+        .behind
+        .rules
+        .lock()
+        .expect("not poisoned")
+        .insert(crate::world::namespace("ada-ns").id, vec![rule("boss", "*", "*")]);
+    let forbidden = refused(greet(&world.client(), "ada", &[]).await);
+    let text = "Forbidden call made to greeter:Greeter.Hello by ada";
+    assert_eq!(forbidden, (Kind::Forbidden, "greeter".into(), text.into()));
+}
+
+#[tokio::test]
+async fn what_is_not_a_bearer_token_is_refused() {
+    let world = World::open().await;
+    let response = crate::world::http()
+        .get(world.url("/greeter/hello"))
+        .header("authorization", "Basic YTpi")
+        .send()
+        .await;
+    let response = response.expect("answers");
+    assert_eq!(response.status(), 401);
+    let body = response.text().await.expect("text");
+    assert!(
+        body.contains("invalid authorization header. expected Bearer schema"),
+        "{body}"
+    );
+}
+
+#[tokio::test]
+async fn tenants_code_sees_a_token_made_for_it_and_never_the_callers() {
+    let world = World::open().await;
+    let node = TestNode::start().await;
+    world.route("ada-ns", "greeter", vec![node.node()]);
+    world.route("ada-ns", "other", vec![node.node()]);
+    let client = world.client();
+    let token = |node: &TestNode| node.last_headers()["authorization"].to_str().expect("text").to_owned();
+
+    greet(&client, "ada", &[("cookie", "a=b")]).await.expect("answers");
+    assert_eq!(token(&node), "Bearer for:ada@ada-ns/greeter#0");
+    assert!(!node.last_headers().contains_key("cookie"));
+    greet(&client, "ada", &[]).await.expect("answers");
+    assert_eq!(token(&node), "Bearer for:ada@ada-ns/greeter#0", "remembered");
+    client
+        .call_json(&caller("ada", &[]), "other", "Other.Call", "{}".into())
+        .await
+        .expect("answers");
+    assert_eq!(
+        token(&node),
+        "Bearer for:ada@ada-ns/other#1",
+        "another service, another token"
+    );
+    world.behind.clock.advance(time::Duration::seconds(61));
+    greet(&client, "ada", &[]).await.expect("answers");
+    assert_eq!(token(&node), "Bearer for:ada@ada-ns/greeter#2", "half its life is over");
+}
+
+#[tokio::test]
+async fn an_instances_door_says_who_it_is() {
+    let world = World::open().await;
+    let node = TestNode::start().await;
+    world.route("ada-ns", "greeter", vec![node.node()]);
+    world.route("bob-ns", "greeter", vec![]);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let door = world
+        .gateway
+        .open(listener, principal("ada", Reach::Own))
+        .expect("opens");
+    let client = client(address);
+
+    // Whatever token is shown there, or none.
+    for token in ["", "bob", "expired"] {
+        greet(&client, token, &[]).await.expect("the door authorises");
+        let seen = node.last_headers()["authorization"].to_str().expect("text").to_owned();
+        assert!(seen.starts_with("Bearer for:ada@ada-ns/greeter"), "{seen}");
+    }
+    // An exchanged token says for whom, to services of the same namespace.
+    greet(&client, "for:carol@ada-ns/web", &[]).await.expect("passes");
+    let seen = node.last_headers()["authorization"].to_str().expect("text").to_owned();
+    assert!(seen.starts_with("Bearer for:carol@ada-ns/greeter"), "{seen}");
+    greet(&client, "for:carol@bob-ns/web", &[])
+        .await
+        .expect("the door authorises");
+    let seen = node.last_headers()["authorization"].to_str().expect("text").to_owned();
+    assert!(
+        seen.starts_with("Bearer for:ada@"),
+        "another namespace's token says nothing: {seen}"
+    );
+
+    assert_eq!(
+        refused(greet(&client, "bob", &[("micro-namespace", "bob-ns")]).await).2,
+        "Access denied to namespace"
+    );
+    drop(door);
+    let closed = client.with_timeout(std::time::Duration::from_secs(5));
+    while greet(&closed, "", &[]).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+}

@@ -1,0 +1,250 @@
+//! The bounds of the doors, each at its edge.
+
+use std::time::Duration;
+
+use micro_error::Kind;
+use micro_gateway::bounds;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::{
+    nodes::TestNode,
+    world::{World, caller, limit},
+};
+
+async fn raw(world: &World, bytes: &[u8]) -> String {
+    let mut tcp = TcpStream::connect(world.gateway.addresses().api)
+        .await
+        .expect("connects");
+    tcp.write_all(bytes).await.expect("sent");
+    let mut answer = Vec::new();
+    // A reset after the answer is as good as an end.
+    let _reset = tcp.read_to_end(&mut answer).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn the_head_of_an_http1_request_is_bounded() {
+    let world = World::open().await;
+    let request = |padding: usize| {
+        format!(
+            "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\na: {}\r\n\r\n",
+            "x".repeat(padding)
+        )
+    };
+    assert!(
+        raw(&world, request(bounds::MAX_HEAD_BYTES - 4096).as_bytes())
+            .await
+            .starts_with("HTTP/1.1 200")
+    );
+    assert!(
+        raw(&world, request(bounds::MAX_HEAD_BYTES + 4096).as_bytes())
+            .await
+            .starts_with("HTTP/1.1 431")
+    );
+    let many = |count: usize| {
+        let headers: String = (0..count).map(|n| format!("h{n}: x\r\n")).collect();
+        format!("GET / HTTP/1.1\r\nconnection: close\r\n{headers}\r\n")
+    };
+    assert!(
+        raw(&world, many(bounds::MAX_HEADERS - 1).as_bytes())
+            .await
+            .starts_with("HTTP/1.1 200")
+    );
+    assert!(
+        raw(&world, many(bounds::MAX_HEADERS).as_bytes())
+            .await
+            .starts_with("HTTP/1.1 431")
+    );
+}
+
+#[tokio::test]
+async fn the_headers_of_an_http2_request_are_bounded() {
+    let world = World::open().await;
+    let status = async |padding: usize| {
+        let tcp = TcpStream::connect(world.gateway.addresses().api)
+            .await
+            .expect("connects");
+        let (sender, connection) = h2::client::handshake(tcp).await.expect("speaks");
+        tokio::spawn(connection);
+        let mut sender = sender.ready().await.expect("ready");
+        let request = http::Request::get("http://x/")
+            .header("a", "x".repeat(padding))
+            .body(())
+            .expect("valid");
+        let (response, _) = sender.send_request(request, true).expect("sent");
+        response.await.expect("answers").status().as_u16()
+    };
+    let most = usize::try_from(bounds::MAX_HEADER_BYTES).expect("fits");
+    assert_eq!(status(most - 1024).await, 200);
+    assert_eq!(status(most + 1024).await, 431);
+}
+
+/// The clock of the doors' own threads cannot be held still: these wait for as long as the bound says.
+#[tokio::test]
+async fn the_slow_are_sent_away() {
+    let world = World::open().await;
+    let sent = |bytes: &'static [u8]| {
+        let address = world.gateway.addresses().proxy;
+        async move {
+            let mut tcp = TcpStream::connect(address).await.expect("connects");
+            tcp.write_all(bytes).await.expect("sent");
+            let began = tokio::time::Instant::now();
+            let mut answer = Vec::new();
+            let _reset = tcp.read_to_end(&mut answer).await;
+            began.elapsed()
+        }
+    };
+    let all = async { tokio::join!(sent(b""), sent(b"PRI * HT"), sent(b"GET / HTTP/1.1\r\nhost:")) };
+    let (silent, half, slow) = tokio::time::timeout(bounds::HEAD_TIMEOUT * 2, all)
+        .await
+        .expect("all are closed");
+    for took in [silent, half] {
+        assert!(
+            took >= bounds::HELLO_TIMEOUT - Duration::from_millis(100) && took < bounds::HEAD_TIMEOUT,
+            "{took:?}"
+        );
+    }
+    assert!(slow >= bounds::HEAD_TIMEOUT - Duration::from_millis(100), "{slow:?}");
+}
+
+#[tokio::test]
+async fn who_resets_too_much_is_sent_away() {
+    let world = World::open().await;
+    let mut tcp = TcpStream::connect(world.gateway.addresses().proxy)
+        .await
+        .expect("connects");
+    // By hand: a decent client never sends what it has already given up.
+    let frame = |kind: u8, flags: u8, stream: u32, payload: &[u8]| {
+        let length = u32::try_from(payload.len()).expect("short").to_be_bytes();
+        [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+    };
+    const HEADERS: u8 = 1;
+    const RST_STREAM: u8 = 3;
+    const SETTINGS: u8 = 4;
+    const GOAWAY: u8 = 7;
+    const END_HEADERS: u8 = 4;
+    const POST_HTTP_ROOT: &[u8] = &[0x83, 0x86, 0x84];
+    let mut sent = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(SETTINGS, 0, 0, &[])].concat();
+    for stream in (1..=2 * 10_000).step_by(2) {
+        sent.extend(frame(HEADERS, END_HEADERS, stream, POST_HTTP_ROOT));
+        sent.extend(frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes()));
+    }
+    // It is closed while this is being written, and then says why.
+    let (mut read, mut write) = tcp.split();
+    let mut answer = Vec::new();
+    let _both = tokio::join!(write.write_all(&sent), read.read_to_end(&mut answer));
+    assert!(
+        answer.windows(5).any(|w| w[0] == GOAWAY && w[1..] == [0, 0, 0, 0]),
+        "{answer:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_namespace_has_so_many_requests_in_flight_and_no_more() {
+    let world = World::with(|c| c.limits.requests_in_flight = limit(c.limits.requests_in_flight, 2)).await;
+    let node = TestNode::start().await;
+    world.route("ada-ns", "greeter", vec![node.node()]);
+    world.route("bob-ns", "greeter", vec![node.node()]);
+    let client = world.client();
+    let hold = || {
+        let client = client.clone();
+        tokio::spawn(async move {
+            client
+                .call_json(&caller("ada", &[]), "greeter", "Greeter.Hold", "{}".into())
+                .await
+        })
+    };
+    let (first, second) = (hold(), hold());
+    while node.seen.headers.lock().expect("not poisoned").len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let third = client
+        .call_json(&caller("ada", &[]), "greeter", "Greeter.Hello", "{}".into())
+        .await
+        .expect_err("one too many");
+    assert_eq!((third.kind(), third.id()), (Kind::TooMany, "limits.requests.in_flight"));
+    client
+        .call_json(&caller("bob", &[]), "greeter", "Greeter.Hello", "{}".into())
+        .await
+        .expect("bob has his own");
+    node.seen.release.notify_waiters();
+    for held in [first, second] {
+        held.await.expect("joins").expect("answers");
+    }
+    client
+        .call_json(&caller("ada", &[]), "greeter", "Greeter.Hello", "{}".into())
+        .await
+        .expect("room again");
+}
+
+#[tokio::test]
+async fn a_namespace_has_so_many_requests_a_second_averaged_over_ten() {
+    let world = World::with(|c| c.limits.requests_per_second = limit(c.limits.requests_per_second, 1)).await;
+    let read = || world.client();
+    let ask = async || {
+        read()
+            .call_json(&caller("ada", &[]), "store", "Store.Read", "{}".into())
+            .await
+    };
+    for _of_ten in 0..10 {
+        ask().await.expect("within the burst");
+    }
+    let refused = ask().await.expect_err("too fast");
+    assert_eq!(
+        (refused.kind(), refused.id()),
+        (Kind::TooMany, "limits.requests.per_second")
+    );
+    world.behind.clock.advance(time::Duration::seconds(1));
+    ask().await.expect("one a second comes back");
+    ask().await.expect_err("and no more");
+}
+
+#[tokio::test]
+async fn an_instances_door_holds_so_many_connections() {
+    use micro_rpc::mesh::Ingress;
+    let world = World::with(|c| c.limits.connections = limit(c.limits.connections, 1)).await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let principal = crate::world::principal("ada", micro_tenancy::Reach::Own);
+    let _door = world.gateway.open(listener, principal).expect("opens");
+    let (first, second) = (crate::world::client(address), crate::world::client(address));
+    let health = async |client: &micro_client::Client| {
+        client
+            .call_json(&caller("", &[]), "store", "Debug.Health", "{}".into())
+            .await
+    };
+    health(&first).await.expect("the first");
+    health(&second).await.expect_err("the second is turned away");
+    health(&first).await.expect("the first stays");
+}
+
+#[tokio::test]
+async fn a_message_too_long_is_refused_at_its_head() {
+    let world = World::open().await;
+    let node = TestNode::start().await;
+    world.route("ada-ns", "greeter", vec![node.node()]);
+    let tcp = TcpStream::connect(world.gateway.addresses().proxy)
+        .await
+        .expect("connects");
+    let (sender, connection) = h2::client::handshake(tcp).await.expect("speaks");
+    tokio::spawn(connection);
+    let mut sender = sender.ready().await.expect("ready");
+    for path in ["greeter.Greeter/Count", "store.Store/Read"] {
+        let request = http::Request::post(format!("http://x/{path}"))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .header("authorization", "Bearer ada")
+            .body(())
+            .expect("valid");
+        let (response, mut stream) = sender.send_request(request, false).expect("sent");
+        let length = u32::try_from(micro_rpc::MAX_MESSAGE_BYTES + 1).expect("fits");
+        stream
+            .send_data([&[0][..], &length.to_be_bytes()].concat().into(), false)
+            .expect("sent");
+        let response = response.await.expect("answers");
+        assert_eq!(response.headers()["grpc-status"], "8", "{path}");
+    }
+}

@@ -1,0 +1,12 @@
+//! The doors on real sockets: fake ports behind them, real nodes where a service is.
+
+mod api;
+mod auth;
+mod bounds;
+mod core;
+mod drain;
+mod forward;
+mod nodes;
+mod tls;
+mod web;
+mod world;
