@@ -6,7 +6,7 @@ use std::{
 };
 
 fn main() {
-    let sdk = Path::new(&env::var("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("../../sdk/rust");
+    let sdk = Path::new(&env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("../../sdk/rust");
     let mut files: Vec<PathBuf> = ["Cargo.toml", "Cargo.lock", "README.md"].map(PathBuf::from).into();
     for entry in fs::read_dir(sdk.join("src")).expect("the SDK has sources") {
         files.push(Path::new("src").join(entry.expect("readable").file_name()));
@@ -19,6 +19,6 @@ fn main() {
     });
     let table = format!("&[\n{}]", rows.collect::<String>());
     println!("cargo::rerun-if-changed={}", sdk.join("src").display());
-    let out = env::var("OUT_DIR").expect("cargo sets it");
+    let out = env::var_os("OUT_DIR").expect("cargo sets it");
     fs::write(Path::new(&out).join("sdk_files.rs"), table).expect("cargo's own folder");
 }
