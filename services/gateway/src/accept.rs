@@ -45,6 +45,17 @@ pub struct Peer {
     pub address: IpAddr,
 }
 
+impl Peer {
+    /// Whom anonymous calls and failed logins are counted for. Sandboxes all have the same addresses: behind an
+    /// instance's door it is the namespace.
+    pub fn remote(&self) -> String {
+        match &*self.door {
+            Door::Proxy | Door::Api => self.address.to_string(),
+            Door::Instance(principal) => format!("namespace:{}", principal.namespace.id),
+        }
+    }
+}
+
 pub struct Cores {
     cores: Vec<Core>,
     next: AtomicUsize,

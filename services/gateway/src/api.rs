@@ -5,6 +5,7 @@ mod path;
 mod request;
 mod response;
 
+use futures::TryStreamExt;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -59,13 +60,17 @@ fn version(version: &str) -> Response<Reply> {
 }
 
 async fn called(core: &EdgeCore, peer: &Peer, request: Request<Incoming>) -> Response<Reply> {
+    let path = request.uri().path().to_owned();
     match call(core, peer, request).await {
         Ok(response) => response,
         Err(Refused::NoRoute(service)) => {
             let text = format!("service {service}: route not found");
             response::error(StatusCode::NOT_FOUND, &Error::new(Kind::NotFound, ID, text))
         }
-        Err(Refused::Status(status)) => response::failed(status),
+        Err(Refused::Status(status)) => {
+            micro_rpc::server::log_internal(&path, &status);
+            response::failed(status)
+        }
     }
 }
 
@@ -108,21 +113,15 @@ async fn call(core: &EdgeCore, peer: &Peer, request: Request<Incoming>) -> Resul
                 .map_or(MethodKind::Unary, |m| m.kind);
             let deadline = if kind.streams_replies() { asked_for } else { deadline };
             let mut metadata = metadata(&head.headers);
-            metadata.insert("remote".into(), peer.address.to_string());
+            metadata.insert("remote".into(), peer.remote());
             let call = Call {
                 caller: asker.caller(&core.edge.ports, metadata),
                 method: target.method.to_owned(),
                 codec,
                 payload: Payload::One(asked.body),
             };
-            let path = format!("/{}.{}/{}", target.service, target.handler, target.method);
-            let log = |status: Status| {
-                micro_rpc::server::log_internal(&path, &status);
-                status
-            };
-            let payload = core::call(core.edge.core_runtime.as_ref(), service, call, deadline)
-                .await
-                .map_err(log)?;
+            let payload = core::call(core.edge.core_runtime.as_ref(), service, call, deadline).await?;
+            let payload = logged(head.uri.path(), payload);
             Ok(response::of(payload, codec, kind.streams_replies(), permit).await?)
         }
         Target::Nodes { namespace, nodes } => {
@@ -145,6 +144,17 @@ async fn call(core: &EdgeCore, peer: &Peer, request: Request<Incoming>) -> Resul
             let frames = deframe(answer.into_body().boxed_unsync());
             Ok(response::of(Payload::Many(frames), codec, lines, permit).await?)
         }
+    }
+}
+
+/// The same messages; an error of ours that ends them is logged here, where it leaves.
+fn logged(path: &str, payload: Payload) -> Payload {
+    let path = path.to_owned();
+    match payload {
+        Payload::One(message) => Payload::One(message),
+        Payload::Many(frames) => Payload::Many(Box::pin(frames.inspect_err(move |status| {
+            micro_rpc::server::log_internal(&path, status);
+        }))),
     }
 }
 

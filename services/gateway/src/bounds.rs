@@ -32,6 +32,9 @@ pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// The most connections that one public door holds, on each core.
 pub const MAX_CONNECTIONS: usize = 20_000;
 
+/// Calls of core services without an account, a second and address: signing up, logging in, asking who a token is.
+pub const ANONYMOUS_PER_SECOND: u32 = 500;
+
 /// How long the HTTP API waits for an answer unless the caller says otherwise (reference/micro-wire §1.4).
 pub const API_TIMEOUT: Duration = Duration::from_secs(5);
 

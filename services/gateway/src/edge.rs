@@ -150,7 +150,7 @@ impl Edge {
     ) -> Result<Admitted, Refused> {
         let asker = identity::identify(&self.ports, &peer.door, headers, path.service).await?;
         if self.core.serves(path.service) || RESERVED.contains(&path.service) {
-            return self.admit_to_core(asker, headers, path).await;
+            return self.admit_to_core(peer, asker, headers, path).await;
         }
         let named = self.named(headers, host);
         let namespace = self.namespace(&asker, named.as_deref()).await?;
@@ -176,7 +176,13 @@ impl Edge {
         })
     }
 
-    async fn admit_to_core(&self, asker: Asker, headers: &HeaderMap, path: Path<'_>) -> Result<Admitted, Refused> {
+    async fn admit_to_core(
+        &self,
+        peer: &Peer,
+        asker: Asker,
+        headers: &HeaderMap,
+        path: Path<'_>,
+    ) -> Result<Admitted, Refused> {
         if let Some(principal) = &asker.principal
             && let Some(named) = namespace_header(headers)
             && !grants(principal, named)
@@ -199,7 +205,16 @@ impl Edge {
         }
         let permit = match &asker.principal {
             Some(principal) => Some(self.count(principal.namespace.id).await?),
-            None => None,
+            None => {
+                let rate = Rate::of(bounds::ANONYMOUS_PER_SECOND, time::Duration::SECOND);
+                let key = LimitKey::rate("anonymous.per_second", peer.remote());
+                self.ports
+                    .limiter
+                    .take(key, 1, rate, self.ports.clock.now())
+                    .await
+                    .map_err(Error::from)?;
+                None
+            }
         };
         Ok(Admitted {
             asker,

@@ -79,7 +79,7 @@ where
         Target::Core(service) => {
             let codec = server::codec_of(&head.headers).ok_or_else(|| unsupported(&head.headers, parsed.service))?;
             let mut metadata = metadata(&head.headers);
-            metadata.insert("remote".into(), peer.address.to_string());
+            metadata.insert("remote".into(), peer.remote());
             let call = Call {
                 caller: asker.caller(&core.edge.ports, metadata),
                 method: parsed.method.to_owned(),

@@ -248,3 +248,27 @@ async fn a_message_too_long_is_refused_at_its_head() {
         assert_eq!(response.headers()["grpc-status"], "8", "{path}");
     }
 }
+
+#[tokio::test]
+async fn strangers_are_counted_by_their_address() {
+    let world = World::open().await;
+    let client = world.client();
+    let ask = async || {
+        client
+            .call_json(&caller("", &[]), "auth", "Auth.Token", "{}".into())
+            .await
+    };
+    for _allowed in 0..bounds::ANONYMOUS_PER_SECOND {
+        ask().await.expect("within the second's worth");
+    }
+    assert_eq!(
+        ask().await.expect_err("one too many").id(),
+        "limits.anonymous.per_second"
+    );
+    client
+        .call_json(&caller("ada", &[]), "auth", "Auth.Token", "{}".into())
+        .await
+        .expect("an account is counted by itself");
+    world.behind.clock.advance(time::Duration::SECOND);
+    ask().await.expect("a second later");
+}

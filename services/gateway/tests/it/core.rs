@@ -146,6 +146,17 @@ async fn on_an_instances_door_the_core_knows_the_instance_only() {
             .records;
         assert_eq!(records[0].key, "ada-ns/k");
     }
+    // All sandboxes have the same addresses: it is counted as its namespace, whatever it says itself.
+    let forged = caller("", &[("remote", "6.6.6.6")]);
+    let records = StoreClient::new(client(address))
+        .read(&forged, read("remote"))
+        .await
+        .expect("answers")
+        .records;
+    assert_eq!(
+        records[0].key,
+        format!("namespace:{}", crate::world::namespace("ada-ns").id)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
