@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::{Code, FieldType, MessageDescriptor, Status};
+use crate::{FieldType, MessageDescriptor, Status};
 
 /// A generated message: it can be written both ways and describe itself.
 pub trait Message: prost::Message + Default + serde::Serialize + serde::de::DeserializeOwned + Send + 'static {
@@ -51,19 +51,13 @@ impl Codec {
     /// Reads a message. Nothing, and the word `null`, are an empty one, as upstream's clients send them.
     pub fn decode<M: Message>(self, bytes: Bytes) -> Result<M, Status> {
         match self {
-            Self::Proto => M::decode(bytes).map_err(|e| unreadable(&e.to_string())),
+            Self::Proto => M::decode(bytes).map_err(|e| Status::unreadable(&e.to_string())),
             Self::Json if matches!(bytes.trim_ascii(), b"" | b"null") => Ok(M::default()),
-            Self::Json => serde_json::from_slice(&bytes).map_err(|e| unreadable(&why(&bytes, M::DESCRIPTOR, &e))),
+            Self::Json => {
+                serde_json::from_slice(&bytes).map_err(|e| Status::unreadable(&why(&bytes, M::DESCRIPTOR, &e)))
+            }
         }
     }
-}
-
-/// Upstream's plain status for a message that cannot be read.
-fn unreadable(why: &str) -> Status {
-    Status::plain(
-        Code::INTERNAL,
-        format!("grpc: failed to unmarshal the received message {why}"),
-    )
 }
 
 /// Why JSON was refused, in upstream's words where the reason is a field that does not exist.

@@ -12,6 +12,9 @@ use crate::ServiceDescriptor;
 const MESSAGE: &AsciiSet = &CONTROLS.add(b'%');
 const ERROR_TYPE: &str = "type.googleapis.com/errors.Error";
 
+/// How upstream words a message that its codec refuses.
+const UNREADABLE: &str = "grpc: failed to unmarshal the received message";
+
 /// A gRPC status code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Code(pub u8);
@@ -121,6 +124,11 @@ impl Status {
         }
     }
 
+    /// A message that cannot be read: INTERNAL and this wording, as upstream has it.
+    pub fn unreadable(why: &str) -> Self {
+        Self::plain(Code::INTERNAL, format!("{UNREADABLE} {why}"))
+    }
+
     /// No such handler.
     pub fn unknown_handler(handler: &str) -> Self {
         Self::plain(Code::UNIMPLEMENTED, format!("unknown service {handler}"))
@@ -150,6 +158,7 @@ impl Status {
                 code: Code::UNIMPLEMENTED,
                 ..
             } => 404,
+            Self::Plain { message, .. } if message.starts_with(UNREADABLE) => 400,
             Self::Plain { code, .. } => kind_of(*code).status(),
         }
     }

@@ -18,7 +18,7 @@ use crate::{
     door::Door,
     edge::{Admitted, EdgeCore, Refused, Target},
     forward::Forward,
-    outcome::Running,
+    outcome::{self, Running},
     reply::{self, Reply},
 };
 use path::Endpoint;
@@ -40,7 +40,7 @@ pub async fn answer(core: &EdgeCore, peer: &Peer, request: Request<Incoming>) ->
         ),
         (_, _, "/") => version(&core.edge.version),
         (_, _, "/favicon.ico") => Response::new(reply::empty()),
-        _ => called(core, peer, request).await,
+        _ => called(core, peer, request, &mut running).await,
     };
     allow_every_origin(response.headers_mut());
     if let Ok(id) = HeaderValue::from_str(running.id()) {
@@ -59,9 +59,9 @@ fn version(version: &str) -> Response<Reply> {
     response
 }
 
-async fn called(core: &EdgeCore, peer: &Peer, request: Request<Incoming>) -> Response<Reply> {
+async fn called(core: &EdgeCore, peer: &Peer, request: Request<Incoming>, running: &mut Running) -> Response<Reply> {
     let path = request.uri().path().to_owned();
-    match call(core, peer, request).await {
+    match call(core, peer, request, running).await {
         Ok(response) => response,
         Err(Refused::NoRoute(service)) => {
             let text = format!("service {service}: route not found");
@@ -74,7 +74,12 @@ async fn called(core: &EdgeCore, peer: &Peer, request: Request<Incoming>) -> Res
     }
 }
 
-async fn call(core: &EdgeCore, peer: &Peer, request: Request<Incoming>) -> Result<Response<Reply>, Refused> {
+async fn call(
+    core: &EdgeCore,
+    peer: &Peer,
+    request: Request<Incoming>,
+    running: &mut Running,
+) -> Result<Response<Reply>, Refused> {
     let nothing = || Error::new(Kind::NotFound, ID, "the path names no endpoint: use /service/endpoint");
     let endpoint = Endpoint::of(request.uri().path()).ok_or_else(nothing)?;
     let target = Path {
@@ -125,6 +130,7 @@ async fn call(core: &EdgeCore, peer: &Peer, request: Request<Incoming>) -> Resul
             Ok(response::of(payload, codec, kind.streams_replies(), permit).await?)
         }
         Target::Nodes { namespace, nodes } => {
+            running.blame(outcome::SERVICE_FAILED);
             let forward = Forward {
                 core,
                 namespace: &namespace,

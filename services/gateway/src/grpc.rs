@@ -13,9 +13,9 @@ use tower::{Layer, Service, service_fn};
 use crate::{
     accept::Peer,
     api, core,
-    edge::{Admitted, EdgeCore, Target},
+    edge::{Admitted, EdgeCore, Refused, Target},
     forward::Forward,
-    outcome::Running,
+    outcome::{self, Running},
     reply::{self, Reply},
 };
 
@@ -41,14 +41,23 @@ where
     B::Error: std::fmt::Display,
 {
     let path = request.uri().path().to_owned();
-    let running = Running::begin(&peer.door, &path, &core.edge.ports.metrics);
-    let codec = server::codec_of(request.headers());
-    match route(core, peer, &path, request).await {
-        Ok(Routed::Answered(response, admitted)) => running.follow(response.map(BodyExt::boxed_unsync), admitted),
-        Ok(Routed::Called(outcome, admitted)) => {
-            running.follow(server::respond(codec.unwrap_or(Codec::Proto), &path, outcome), admitted)
+    let mut running = Running::begin(&peer.door, &path, &core.edge.ports.metrics);
+    let codec = server::codec_of(request.headers()).unwrap_or(Codec::Proto);
+    match route(core, peer, &path, request, &mut running).await {
+        Ok(Routed::Answered(response, held)) => running.follow(response.map(BodyExt::boxed_unsync), held),
+        Ok(Routed::Called(outcome, held)) => {
+            // Plain statuses speak of what was asked: no such method, a message that cannot be read.
+            if matches!(outcome, Err(Status::Plain { .. })) {
+                running.blame(outcome::REFUSED);
+            }
+            running.follow(server::respond(codec, &path, outcome), held)
         }
-        Err(status) => running.follow(server::respond(codec.unwrap_or(Codec::Proto), &path, Err(status)), ()),
+        Err(refused) => {
+            if matches!(refused, Refused::NoRoute(_)) {
+                running.blame(outcome::REFUSED);
+            }
+            running.follow(server::respond(codec, &path, Err(refused.into())), ())
+        }
     }
 }
 
@@ -61,7 +70,13 @@ enum Routed {
 
 type Held = Option<micro_limits::Permit<micro_domain::NamespaceId>>;
 
-async fn route<B>(core: &EdgeCore, peer: &Peer, path: &str, request: Request<B>) -> Result<Routed, Status>
+async fn route<B>(
+    core: &EdgeCore,
+    peer: &Peer,
+    path: &str,
+    request: Request<B>,
+    running: &mut Running,
+) -> Result<Routed, Refused>
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: std::fmt::Display,
@@ -73,8 +88,8 @@ where
     }
     let (head, body) = request.into_parts();
     let deadline = Deadline::of(&head.headers);
-    let admitting = async { Ok(core.edge.admit(peer, &head.headers, None, parsed).await?) };
-    let Admitted { asker, target, permit } = deadline.bound(admitting).await?;
+    let admitting = async { Ok(core.edge.admit(peer, &head.headers, None, parsed).await) };
+    let Admitted { asker, target, permit } = deadline.bound(admitting).await??;
     match target {
         Target::Core(service) => {
             let codec = server::codec_of(&head.headers).ok_or_else(|| unsupported(&head.headers, parsed.service))?;
@@ -92,6 +107,7 @@ where
             ))
         }
         Target::Nodes { namespace, nodes } => {
+            running.blame(outcome::SERVICE_FAILED);
             let forward = Forward {
                 core,
                 namespace: &namespace,

@@ -16,13 +16,17 @@ use micro_clock::Ids;
 
 use crate::{Metrics, door::Door, reply::Reply};
 
+/// By our fault.
 pub const FAILED: &str = "failed";
+/// By a tenant's service.
+pub const SERVICE_FAILED: &str = "service_failed";
+/// By what was asked.
+pub const REFUSED: &str = "refused";
 const OK: &str = "ok";
-const REFUSED: &str = "refused";
 const CANCELLED: &str = "cancelled";
 
 /// Every word for how a request ends.
-pub const OUTCOMES: [&str; 4] = [OK, REFUSED, FAILED, CANCELLED];
+pub const OUTCOMES: [&str; 5] = [OK, REFUSED, FAILED, SERVICE_FAILED, CANCELLED];
 
 /// A request that has not ended yet. Where it is dropped before, its caller went away.
 pub struct Running {
@@ -31,6 +35,7 @@ pub struct Running {
     path: String,
     began: Instant,
     metrics: Arc<Metrics>,
+    blame: &'static str,
     ended: bool,
 }
 
@@ -43,6 +48,7 @@ impl Running {
             path: path.to_owned(),
             began: Instant::now(),
             metrics: metrics.clone(),
+            blame: FAILED,
             ended: false,
         }
     }
@@ -52,11 +58,16 @@ impl Running {
         &self.id
     }
 
+    /// Whose fault a failure is from here on; ours, unless told otherwise.
+    pub fn blame(&mut self, whom: &'static str) {
+        self.blame = whom;
+    }
+
     /// Ends with an HTTP status.
     pub fn end_http(&mut self, status: u16) {
         let outcome = match status {
             0..400 => OK,
-            500.. => FAILED,
+            500.. => self.blame,
             _ => REFUSED,
         };
         self.end(outcome, status);
@@ -66,7 +77,7 @@ impl Running {
     fn end_grpc(&mut self, code: u16) {
         let outcome = match code {
             0 => OK,
-            2 | 13 | 14 | 15 => FAILED,
+            2 | 13 | 14 | 15 => self.blame,
             _ => REFUSED,
         };
         self.end(outcome, code);
@@ -153,7 +164,7 @@ where
                 }
             }
             // An end without a status is a failure of whoever sent it.
-            _ => self.running.end(FAILED, 2),
+            _ => self.running.end_grpc(2),
         }
         Poll::Ready(frame)
     }

@@ -34,6 +34,10 @@ impl Asked {
                     body,
                 })
             }
+            // curl says so of whatever follows `-d`.
+            "application/x-www-form-urlencoded" if body.trim_ascii_start().starts_with(b"{") => {
+                Self::read_json(query, body)
+            }
             "application/x-www-form-urlencoded" => Ok(Self::json(&Value::Object(params::form(query, &body)?))),
             _ => Self::read_json(query, body),
         }

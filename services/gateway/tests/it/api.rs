@@ -98,6 +98,13 @@ async fn requests_become_messages() {
         (Method::DELETE, "/greeter/hello?a[]=1", &[ADA], "", json!({"a": [1]})),
         (
             Method::POST,
+            "/greeter/hello",
+            &[ADA, form],
+            r#"{"name":"curl"}"#,
+            json!({"name": "curl"}),
+        ),
+        (
+            Method::POST,
             "/greeter/hello?c=1",
             &[ADA, form],
             "a=1&b=x",
@@ -204,12 +211,12 @@ async fn errors_keep_their_code_and_form() {
         (
             "/store/read?nope=1",
             &[ADA],
-            500,
+            400,
             wire(
                 "go.micro.client",
-                500,
+                400,
                 "grpc: failed to unmarshal the received message unknown field \"nope\" in store.ReadRequest",
-                "Internal Server Error",
+                "Bad Request",
             ),
         ),
         (

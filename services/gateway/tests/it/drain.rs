@@ -108,15 +108,30 @@ async fn requests_are_counted_by_how_they_ended() {
         )
         .await
         .expect_err("fails");
+    client
+        .call_json(&caller("ada", &[]), "nobody", "Nobody.Call", "{}".into())
+        .await
+        .expect_err("refused");
+    client
+        .call_json(&caller("ada", &[]), "store", "Store.Nope", "{}".into())
+        .await
+        .expect_err("refused");
+    let node = TestNode::start().await;
+    world.route("ada-ns", "greeter", vec![node.node()]);
+    node.kill().await;
+    client
+        .call_json(&caller("ada", &[]), "greeter", "Greeter.Hello", "{}".into())
+        .await
+        .expect_err("its own fault");
     let written = || {
         let mut text = String::new();
         let registry = world.registry.lock().expect("not poisoned");
         prometheus_client::encoding::text::encode(&mut text, &registry).expect("writes");
         text
     };
-    for outcome in ["ok", "refused", "failed"] {
-        let line = format!("micro_edge_requests_total{{door=\"proxy\",outcome=\"{outcome}\"}} 1");
+    for (outcome, count) in [("ok", 1), ("refused", 3), ("failed", 1), ("service_failed", 1)] {
+        let line = format!("micro_edge_requests_total{{door=\"proxy\",outcome=\"{outcome}\"}} {count}");
         assert!(written().contains(&line), "{line} in {}", written());
     }
-    assert!(written().contains("micro_edge_request_seconds_count{door=\"proxy\"} 3"));
+    assert!(written().contains("micro_edge_request_seconds_count{door=\"proxy\"} 6"));
 }
