@@ -42,11 +42,6 @@ impl Feed {
         })
     }
 
-    /// Which release.
-    pub fn release(&self) -> u64 {
-        self.release
-    }
-
     fn news(&self) -> MutexGuard<'_, News> {
         self.news.lock().unwrap_or_else(PoisonError::into_inner)
     }

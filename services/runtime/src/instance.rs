@@ -36,6 +36,8 @@ const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALH
 const APP: &str = "/app";
 /// Time to register.
 const HEALTHY_WITHIN: Duration = Duration::from_secs(30);
+/// Time for the end of an instance whose doors are gone already.
+const LAST_BREATH: Duration = Duration::from_secs(2);
 /// Time to end after TERM.
 pub(crate) const GRACE: Duration = Duration::from_secs(3);
 
@@ -121,9 +123,9 @@ impl Running {
         let mut running = launched.await.map_err(|e| Failure::ours(stage, e))??;
         if let Err(e) = running.open_door(principal).await {
             // A program that has ended already has no doors; its end is what counts.
-            return Err(match running.keeper.exit() {
-                Some(exit) => running.said(stage, format!("it {}", exit.reason)),
-                None => Failure::ours(stage, e),
+            return Err(match tokio::time::timeout(LAST_BREATH, running.keeper.wait()).await {
+                Ok(Ok(exit)) => Failure::said(stage, running.why(&exit)),
+                _ => Failure::ours(stage, e),
             });
         }
         running.healthy(stage).await?;
@@ -190,11 +192,14 @@ impl Running {
         tokio::select! {
             port = registered => match port {
                 Some(_) => Ok(()),
-                None => Err(self.said(stage, format!("it did not register within {} seconds", HEALTHY_WITHIN.as_secs()))),
+                None => {
+                    let reason = format!("it did not register, or not listen, within {} seconds", HEALTHY_WITHIN.as_secs());
+                    Err(Failure::said(stage, with_last_line(&self.run, reason)))
+                }
             },
             exit = self.keeper.wait() => {
                 let exit = exit.map_err(|e| Failure::ours(stage, e))?;
-                Err(self.said(stage, format!("it {}", exit.reason)))
+                Err(Failure::said(stage, self.why(&exit)))
             }
         }
     }
@@ -210,11 +215,9 @@ impl Running {
         false
     }
 
-    fn said(&self, stage: Stage, reason: String) -> Failure {
-        match last_line(&self.run) {
-            Some(line) => Failure::said(stage, format!("{reason} ({line})")),
-            None => Failure::said(stage, reason),
-        }
+    /// Why it ended, with what it said last.
+    pub(crate) fn why(&self, exit: &Exit) -> String {
+        with_last_line(&self.run, format!("it {}", exit.reason))
     }
 
     /// Lets requests through.
@@ -346,11 +349,17 @@ pub(crate) fn read_note(run: &Run) -> Option<InstanceNote> {
 fn not_started(stage: Stage, run: &Run, e: LaunchError) -> Failure {
     match e {
         LaunchError::Step(failure) => Failure::said(stage, failure),
-        LaunchError::Keeper(_) if let Some(exit) = Exit::recorded(&run.dir) => match last_line(run) {
-            Some(line) => Failure::said(stage, format!("it {} ({line})", exit.reason)),
-            None => Failure::said(stage, format!("it {}", exit.reason)),
-        },
+        LaunchError::Keeper(_) if let Some(exit) = Exit::recorded(&run.dir) => {
+            Failure::said(stage, with_last_line(run, format!("it {}", exit.reason)))
+        }
         e => Failure::ours(stage, e),
+    }
+}
+
+fn with_last_line(run: &Run, reason: String) -> String {
+    match last_line(run) {
+        Some(line) => format!("{reason} ({line})"),
+        None => reason,
     }
 }
 

@@ -35,6 +35,7 @@ use micro_domain::{InstanceId, Namespace, NamespaceId};
 use micro_rpc::mesh::{Connect, Instances};
 use micro_sandbox::Keeper;
 use micro_storage::StoreError;
+use secrecy::SecretString;
 use tokio::{sync::Semaphore, task::JoinHandle};
 
 pub use build::{LayerError, Toolchains};
@@ -161,18 +162,24 @@ impl Runtime {
     }
 
     /// Gives the service's supervisor what is wanted, and starts one for a service that has none.
-    fn want(&self, namespace: &Namespace, uid_base: u32, record: ServiceRecord) -> io::Result<Arc<Service>> {
+    fn want(
+        &self,
+        namespace: &Namespace,
+        uid_base: u32,
+        record: ServiceRecord,
+        git: Option<SecretString>,
+    ) -> io::Result<()> {
         let key = (namespace.id, record.id.clone());
         let mut services = self.services();
         if let Some(known) = services.get(&key).filter(|known| !known.service.is_going()) {
-            known.service.want(record, self.shared.clock.now());
-            return Ok(known.service.clone());
+            known.service.want(record, git, self.shared.clock.now());
+            return Ok(());
         }
         let home = self.shared.layout.home(namespace.id, &record.id);
         home.ensure()?;
-        let service = Service::new(namespace.clone(), home, uid_base, record);
-        services.insert(key, self.supervise(service.clone(), None));
-        Ok(service)
+        let service = Service::new(namespace.clone(), home, uid_base, record, git);
+        services.insert(key, self.supervise(service, None));
+        Ok(())
     }
 
     /// Reads what is to run, adopts what runs, ends what nobody wants, and starts the rest. Instances get their doors
@@ -191,7 +198,7 @@ impl Runtime {
             let home = self.shared.layout.home(namespace.id, &record.id);
             homes.retain(|other| other.path() != home.path());
             home.ensure()?;
-            let service = Service::new(namespace, home, uid_base, record.clone());
+            let service = Service::new(namespace, home, uid_base, record.clone(), None);
             let (adopted, others) = self.adopt(&service, &record).await?;
             unwanted.extend(others);
             let key = (service.namespace.id, service.id.clone());

@@ -49,7 +49,13 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(crate) fn new(namespace: Namespace, home: Home, uid_base: u32, record: ServiceRecord) -> Arc<Self> {
+    pub(crate) fn new(
+        namespace: Namespace,
+        home: Home,
+        uid_base: u32,
+        record: ServiceRecord,
+        git: Option<SecretString>,
+    ) -> Arc<Self> {
         let observed = Observed {
             status: Status::Pending,
             error: None,
@@ -64,13 +70,16 @@ impl Service {
             desired: watch::Sender::new(Desired::Running(Box::new(record))),
             over: watch::Sender::new(false),
             observed: observed.into(),
-            git_credentials: Mutex::default(),
+            git_credentials: git.into(),
         })
     }
 
     /// Asks for the record as it is now, unless a later one was asked for meanwhile. A new release gets a feed of its own
     /// at once, so that nobody who asked for it is told of the one before.
-    pub(crate) fn want(&self, record: ServiceRecord, now: time::OffsetDateTime) {
+    pub(crate) fn want(&self, record: ServiceRecord, git: Option<SecretString>, now: time::OffsetDateTime) {
+        if git.is_some() {
+            *lock(&self.git_credentials) = git;
+        }
         self.desired.send_if_modified(|desired| {
             if matches!(desired, Desired::Running(known) if known.wanted >= record.wanted) {
                 return false;
@@ -97,10 +106,6 @@ impl Service {
 
     pub(crate) fn git_credentials(&self) -> Option<SecretString> {
         lock(&self.git_credentials).clone()
-    }
-
-    pub(crate) fn set_git_credentials(&self, secret: SecretString) {
-        *lock(&self.git_credentials) = Some(secret);
     }
 
     /// Ends the service for good and waits until nothing is left of it.

@@ -16,7 +16,6 @@ use crate::{
     build::{Built, Job, artifact_key},
     failure::{Failure, Stage},
     instance::{Running, Start, was_stable},
-    layout::RunKind,
     service::{Desired, Service},
     shared::Shared,
     state::{Outcome, ReleaseRecord, ServiceRecord, Status},
@@ -26,6 +25,8 @@ use crate::{
 const KEPT: usize = 10;
 /// Time for the last requests to an instance that is replaced.
 const DRAIN: Duration = Duration::from_secs(30);
+/// Runs of instances and builds whose logs are kept, beside the bound on their bytes.
+const RUNS: usize = 100;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -296,12 +297,13 @@ impl Supervisor {
         }
         self.observe(Status::Running);
         if let Some(record) = self.wanted(number) {
-            self.service.feed().runs(self.shared.clock.now());
+            // Recorded before it is told: whoever knows that it runs will find it running after a crash.
             if record.good != Some(number)
                 && let Err(e) = self.remember_good(number).await
             {
                 tracing::error!(error = ?e, "a good release is not recorded");
             }
+            self.service.feed().runs(self.shared.clock.now());
         }
         self.tidy().await;
     }
@@ -342,13 +344,14 @@ impl Supervisor {
         if was_stable(running.since) {
             self.pause = FIRST_PAUSE;
         }
+        let why = running.why(&exit);
         running.stop().await;
-        self.service
-            .observe(|seen| seen.error = Some(format!("it {}", exit.reason)));
+        self.service.observe(|seen| seen.error = Some(why));
         self.again_later();
     }
 
     fn again_later(&mut self) {
+        self.tidy_disk();
         self.observe(Status::Error);
         self.restart = Some(Instant::now() + self.pause);
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
@@ -438,11 +441,11 @@ impl Supervisor {
         }
         let runs = self.service.home.runs().unwrap_or_default();
         let mut bytes = 0;
-        for run in runs.iter().rev() {
+        for (nth, run) in runs.iter().rev().enumerate() {
             bytes += size(&run.logs());
-            let alive = run.kind != RunKind::Release && micro_sandbox::Keeper::adopt(&run.dir).is_some();
-            if bytes > self.shared.limits.log_bytes.max
-                && !alive
+            let too_much = bytes > self.shared.limits.log_bytes.max || nth >= RUNS;
+            if too_much
+                && micro_sandbox::Keeper::adopt(&run.dir).is_none()
                 && let Err(e) = run.remove()
             {
                 tracing::warn!(error = %e, "an old log stays behind");

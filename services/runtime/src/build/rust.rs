@@ -5,7 +5,10 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     process::Stdio,
+    time::Duration,
 };
+
+use tokio::time::timeout;
 
 use super::{Builder, Job, Layer, Notes, blocking, step::Sandboxed, toolchain::RUST};
 use crate::{
@@ -19,6 +22,9 @@ pub(crate) const SOURCE: &str = "/src";
 pub(crate) const CACHE: &str = "/cache";
 /// Where it finds our SDK, its dependencies, and cargo's settings for both.
 pub(crate) const SDK: &str = "/sdk";
+
+/// How long a build waits without a word.
+const SILENCE: Duration = Duration::from_millis(500);
 
 /// Quick to compile and quick to compile again. The layer is built with the same.
 pub(crate) const PROFILE: &[(&str, &str)] = &[
@@ -79,10 +85,18 @@ pub(crate) async fn build(
     };
     let layer = match &builder.layers {
         Some(layers) => {
-            let layer = layers
-                .ready(builder, &|text| notes.say(text))
-                .await
-                .map_err(|e| Failure::ours(Stage::Build, e))?;
+            let say = |text| notes.say(text);
+            let ready = layers.ready(builder, &say);
+            tokio::pin!(ready);
+            let layer = match timeout(SILENCE, &mut ready).await {
+                Ok(layer) => layer,
+                // Somebody else's build, or boot, is at it.
+                Err(_) => {
+                    notes.say("Waiting for the SDK's dependencies, which are compiled once for this toolchain");
+                    ready.await
+                }
+            };
+            let layer = layer.map_err(|e| Failure::ours(Stage::Build, e))?;
             seed(&cache, &layer).await?;
             Some(layer)
         }

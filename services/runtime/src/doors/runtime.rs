@@ -97,7 +97,7 @@ impl wire::Runtime for Runtime {
             .enter_as_admin(&options.namespace)
             .map_err(|e| e.with_id(UPDATE))?;
         let id = service_id(&service, UPDATE)?;
-        let updated = self.release(&tenant, &id, |known| {
+        let updated = self.release(&tenant, &id, None, |known| {
             let mut record = known.ok_or_else(|| Error::new(Kind::NotFound, UPDATE, "not found"))?;
             if !service.source.is_empty() {
                 record.source.clone_from(&service.source);
@@ -154,15 +154,11 @@ impl Runtime {
             good: None,
             updated_at: self.shared.clock.now(),
         };
-        let git = options
-            .secrets
-            .into_iter()
-            .find(|(name, value)| name == GIT_CREDENTIALS && !value.is_empty());
-        if let (Some((_, secret)), Some(live)) = (&git, self.service(tenant.id(), &id)) {
-            live.set_git_credentials(SecretString::from(secret.clone()));
-        }
+        let mut secrets = options.secrets.into_iter();
+        let git = secrets.find(|(name, value)| name == GIT_CREDENTIALS && !value.is_empty());
+        let git = git.map(|(_, secret)| SecretString::from(secret));
         self.room_for(tenant, &id).await?;
-        let released = self.release(tenant, &id, |known| {
+        let released = self.release(tenant, &id, git, |known| {
             let mut record = fresh.clone();
             if let Some(known) = known {
                 (record.wanted, record.good) = (known.wanted, known.good);
@@ -170,11 +166,7 @@ impl Runtime {
             }
             Ok(record)
         });
-        let live = released.await?;
-        if let Some((_, secret)) = git {
-            live.set_git_credentials(SecretString::from(secret));
-        }
-        Ok(())
+        released.await
     }
 
     /// Whether the namespace may have this service too.
@@ -193,8 +185,9 @@ impl Runtime {
         &self,
         tenant: &Tenant,
         id: &ServiceId,
+        git: Option<SecretString>,
         change: impl Fn(Option<ServiceRecord>) -> Result<ServiceRecord, Error>,
-    ) -> Result<std::sync::Arc<Service>, Error> {
+    ) -> Result<(), Error> {
         let store = &self.shared.store;
         let uid_base = store
             .ensure_namespace(tenant.namespace())
@@ -223,7 +216,11 @@ impl Runtime {
                 created_at: record.updated_at,
             };
             match store.want(tenant, &record, seen, &release).await {
-                Ok(true) => return self.want(tenant.namespace(), uid_base, record).map_err(Error::internal),
+                Ok(true) => {
+                    return self
+                        .want(tenant.namespace(), uid_base, record, git)
+                        .map_err(Error::internal);
+                }
                 Ok(false) | Err(StoreError::Contended(_)) => {}
                 Err(e) => return Err(Error::internal(e)),
             }

@@ -9,8 +9,8 @@ use micro_testkit::eventually;
 use crate::app::{SOON, STAYS, World, script};
 
 /// Runs a service on a server that then dies as by kill -9: nothing is told to end. Its instance and what it printed.
-async fn left_by_a_dead_server(world: &World, body: &'static str) -> (InstanceId, String) {
-    let world = world.clone();
+pub async fn left_by_a_dead_server(world: &World, body: &str) -> (InstanceId, String) {
+    let (world, body) = (world.clone(), body.to_owned());
     let life = move || {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -19,7 +19,7 @@ async fn left_by_a_dead_server(world: &World, body: &'static str) -> (InstanceId
         let left = runtime.block_on(async {
             let app = world.start().await;
             let ada = app.ada();
-            ada.run("greeter", script(body)).await;
+            ada.run("greeter", script(&body)).await;
             eventually("it speaks", SOON, || async { !ada.output("greeter").await.is_empty() }).await;
             let [instance] = ada.serving("greeter")[..] else {
                 panic!("one instance")

@@ -9,6 +9,7 @@ use micro_testkit::{eventually, tenant};
 use tokio::io::AsyncReadExt;
 
 use crate::{
+    adoption::left_by_a_dead_server,
     app::{App, Person, SOON, World, script, tar},
     git::{host, repository},
 };
@@ -240,5 +241,29 @@ async fn a_program_that_ends_at_once_is_told_so() {
             "Error creating service: it exited with code 0 (nothing to do)"
         );
     }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_confined_service_is_adopted_with_its_doors() {
+    let world = confined();
+    let (instance, _) = left_by_a_dead_server(&world, &format!("echo up\n{}", answers("still here"))).await;
+    let app = world.start().await;
+    let ada = app.ada();
+    assert_eq!(ada.serving("greeter"), [instance]);
+    assert_eq!(asked(&app, &ada, "greeter").await, "still here");
+    ada.kill("greeter").await.expect("killed");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn an_update_under_confinement_shifts_to_the_new_instance() {
+    let app = confined().start().await;
+    let ada = app.ada();
+    ada.run("greeter", script(&answers("old"))).await;
+    assert_eq!(asked(&app, &ada, "greeter").await, "old");
+    let news = ada.run("greeter", script(&answers("new"))).await;
+    assert_eq!(news.last().map(|e| (e.release, e.status)), Some((2, 4)), "{news:?}");
+    assert_eq!(asked(&app, &ada, "greeter").await, "new");
     app.stop().await;
 }

@@ -68,6 +68,11 @@ pub fn repository(root: &Path, then: &str) -> String {
 
 /// Serves the files below `root`.
 pub async fn host(root: PathBuf) -> SocketAddr {
+    private_host(root, "").await
+}
+
+/// Serves them to requests whose head holds these words.
+async fn private_host(root: PathBuf, password: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound");
     tokio::spawn(async move {
@@ -84,7 +89,9 @@ pub async fn host(root: PathBuf) -> SocketAddr {
                     .split('?')
                     .next()
                     .unwrap_or_default();
-                let (status, body) = match std::fs::read(root.join(path.trim_start_matches('/'))) {
+                let file = std::fs::read(root.join(path.trim_start_matches('/')));
+                let (status, body) = match file {
+                    _ if !head.contains(password) => ("401 Unauthorized", Vec::new()),
                     Ok(body) => ("200 OK", body),
                     Err(_) => ("404 Not Found", Vec::new()),
                 };
@@ -153,5 +160,48 @@ async fn what_is_not_there_says_so() {
         );
         assert!(!last.error.contains("/runtime/"), "no path of ours: {}", last.error);
     }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_private_repository_is_fetched_with_its_credentials() {
+    let root = tempfile::tempdir().expect("a folder");
+    repository(root.path(), "env | grep -c s3same; exec sleep 1000");
+    let host = private_host(root.path().to_owned(), "Basic YWRhOnMzc2FtZQ==").await;
+    let source = format!("http://{host}/greeter.git");
+    let app = App::start().await;
+    let ada = app.ada();
+    ada.create("greeter", &source, CreateOptions::default())
+        .await
+        .expect("created");
+    assert_eq!(
+        ada.news("greeter").await.last().map(|e| e.status),
+        Some(7),
+        "not without them"
+    );
+    let secrets = [("GIT_CREDENTIALS".to_owned(), "ada:s3same".to_owned())].into();
+    let options = CreateOptions {
+        secrets,
+        ..CreateOptions::default()
+    };
+    ada.create("greeter", &source, options).await.expect("created");
+    let news = ada.news("greeter").await;
+    assert_eq!(news.last().map(|e| e.status), Some(4), "{news:?}");
+    eventually("the service does not see them", SOON, || async {
+        ada.output("greeter").await == ["second", "0"]
+    })
+    .await;
+    // An update names none: those of before are used.
+    ada.update("greeter", &source).await.expect("updated");
+    assert_eq!(
+        ada.news("greeter").await.last().map(|e| (e.release, e.status)),
+        Some((3, 4))
+    );
+    let lines = ada.logs("greeter", 0).await.expect("logs");
+    assert!(
+        lines
+            .iter()
+            .all(|l| !l.message.contains("s3same") && !l.message.contains("YWRhOnMzc2FtZQ"))
+    );
     app.stop().await;
 }
