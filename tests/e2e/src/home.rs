@@ -172,7 +172,9 @@ impl Talk {
             bail!("micro {} hangs: {}", self.what, self.seen());
         }
         // As a shell says it: a process ended by a signal has 128 and its number.
-        let exit = ended.and_then(|s| s.code().or_else(|| s.signal().map(|n| 128 + n))).unwrap_or(-1);
+        let exit = ended
+            .and_then(|s| s.code().or_else(|| s.signal().map(|n| 128 + n)))
+            .unwrap_or(-1);
         Ok(Output {
             stdout: self.stdout.finish(),
             stderr: self.stderr.finish(),

@@ -161,7 +161,13 @@ impl Platform {
             .append(true)
             .open(self.dir.path().join("server.log"))?;
         // The second start takes the ports of the first: terminals remember them.
-        let again = |address: SocketAddr| if self.at.pid == 0 { "127.0.0.1:0".to_owned() } else { address.to_string() };
+        let again = |address: SocketAddr| {
+            if self.at.pid == 0 {
+                "127.0.0.1:0".to_owned()
+            } else {
+                address.to_string()
+            }
+        };
         let admin = self.at.admin.unwrap_or(self.web);
         let began = Instant::now();
         let mut server = Command::new(self.bin.join("micro"));
@@ -277,7 +283,11 @@ impl Process {
         let mut process = Self::start(command)?;
         let mut line = String::new();
         BufReader::new(process.child.stdout.take().context("stdout is piped")?).read_line(&mut line)?;
-        ensure!(!line.is_empty(), "{:?} ended before it said anything", command.get_program());
+        ensure!(
+            !line.is_empty(),
+            "{:?} ended before it said anything",
+            command.get_program()
+        );
         Ok((process, line))
     }
 

@@ -127,18 +127,24 @@ fn running_services_are_adopted_and_nothing_is_orphaned() -> Result<()> {
     Ok(())
 }
 
-/// Keepers of this platform's instances, by pid. A keeper's command line ends with its instance's id, which is
-/// also the name of a folder in the data directory.
+/// Keepers of this platform's instances, by pid. A keeper's command line ends with its instance's id, with which
+/// the name of a folder in the data directory ends too.
 fn instances(platform: &Platform) -> Result<Vec<u32>> {
     let mut folders = HashSet::new();
     collect_folders(&platform.data_dir().join("runtime"), &mut folders)?;
     let mut found = vec![];
     for entry in std::fs::read_dir("/proc")? {
         let entry = entry?;
-        let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse().ok()) else { continue };
+        let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse().ok()) else {
+            continue;
+        };
         let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
         let words: Vec<_> = line.split(|b| *b == 0).map(String::from_utf8_lossy).collect();
-        if words.iter().any(|w| w == "sandbox-init") && words.iter().any(|w| folders.contains(w.as_ref())) {
+        if words.iter().any(|w| w == "sandbox-init")
+            && words
+                .iter()
+                .any(|w| w.len() == 36 && folders.iter().any(|f| f.ends_with(w.as_ref())))
+        {
             found.push(pid);
         }
     }

@@ -32,16 +32,27 @@ fn a_hostile_service_gets_nothing() -> Result<()> {
     let mut platform = Platform::start(Options::default())?;
     let home = platform.home()?;
     let ada = sign_up(&mut platform, home, "ada@example.com", &[GOOD_CARD])?;
-    ada.home.run(&["run", &root().join("examples/greeter").display().to_string()])?.ok()?;
+    ada.home
+        .run(&["run", &root().join("examples/greeter").display().to_string()])?
+        .ok()?;
     let home = platform.home()?;
     let eve = sign_up(&mut platform, home, "eve@example.com", &[GOOD_CARD])?;
-    eve.home.run(&["run", &root().join("examples/hostile").display().to_string()])?.ok()?;
+    eve.home
+        .run(&["run", &root().join("examples/hostile").display().to_string()])?
+        .ok()?;
 
     let (mut paths, sockets) = treasures(&platform.data_dir())?;
-    ensure!(paths.iter().any(|p| p.contains("keys")), "the keys are among the targets: {paths:?}");
+    ensure!(
+        paths.iter().any(|p| p.contains("keys")),
+        "the keys are among the targets: {paths:?}"
+    );
     paths.extend(["/root", "/home", "/var/lib", "/sys/fs/cgroup"].map(String::from));
     let stripe: Vec<_> = platform.stripe().trim_start_matches("http://").split(',').collect();
-    let mut addresses = vec![platform.at.api.to_string(), platform.at.proxy.to_string(), stripe[0].to_owned()];
+    let mut addresses = vec![
+        platform.at.api.to_string(),
+        platform.at.proxy.to_string(),
+        stripe[0].to_owned(),
+    ];
     addresses.extend(platform.at.web.map(|a| a.to_string()));
     addresses.extend(platform.at.admin.map(|a| a.to_string()));
     let targets = json!({
@@ -51,16 +62,32 @@ fn a_hostile_service_gets_nothing() -> Result<()> {
         "namespace": ada.namespace,
         "service": "greeter",
     });
-    let report = eve.home.run(&["call", "hostile", "Hostile.Attack", &targets.to_string()])?.ok()?.stdout;
+    let report = eve
+        .home
+        .run(&["call", "hostile", "Hostile.Attack", &targets.to_string()])?
+        .ok()?
+        .stdout;
     let report: Value = serde_json::from_str(&report)?;
 
     let attempts = report["attempts"].as_object().context("attempts")?;
     ensure!(attempts.len() > 40, "only {} attempts", attempts.len());
-    let holes: Vec<_> = attempts.iter().filter(|(_, how)| *how == "done").map(|(what, _)| what).collect();
+    let holes: Vec<_> = attempts
+        .iter()
+        .filter(|(_, how)| *how == "done")
+        .map(|(what, _)| what)
+        .collect();
     ensure!(holes.is_empty(), "holes: {holes:#?}");
-    let names: Vec<_> = report["environment"].as_array().context("names")?.iter().filter_map(Value::as_str).collect();
+    let names: Vec<_> = report["environment"]
+        .as_array()
+        .context("names")?
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
     let told = ["MICRO_", "PATH", "HOME", "TMPDIR", "LANG"];
-    let leaked: Vec<_> = names.iter().filter(|n| !told.iter().any(|t| n.starts_with(t))).collect();
+    let leaked: Vec<_> = names
+        .iter()
+        .filter(|n| !told.iter().any(|t| n.starts_with(t)))
+        .collect();
     ensure!(leaked.is_empty(), "environment: {leaked:?}");
     let processes = report["processes"].as_array().context("processes")?;
     ensure!(processes.len() <= 2, "it sees {processes:?}");
