@@ -15,7 +15,11 @@ fn main() {
     let rows = files.iter().map(|file| {
         let path = sdk.join(file);
         println!("cargo::rerun-if-changed={}", path.display());
-        format!("    ({:?}, include_bytes!({:?})),\n", file.display().to_string(), path.display().to_string())
+        format!(
+            "    ({:?}, include_bytes!({:?})),\n",
+            file.display().to_string(),
+            path.display().to_string()
+        )
     });
     let table = format!("&[\n{}]", rows.collect::<String>());
     println!("cargo::rerun-if-changed={}", sdk.join("src").display());

@@ -6,14 +6,17 @@ use heck::ToSnakeCase;
 use prost_types::{DescriptorProto, FileDescriptorSet};
 
 /// Fields whose values never reach a log, by name, in any message.
-const SECRET: [&str; 16] = [
+const SECRET: [&str; 20] = [
     "access_token",
+    "blob",
     "code",
+    "data",
     "email",
     "env",
     "new_secret",
     "old_secret",
     "password",
+    "payload",
     "paymentMethodID",
     "payment_method",
     "payment_token",
@@ -23,6 +26,7 @@ const SECRET: [&str; 16] = [
     "subscribe_url",
     "token",
     "url",
+    "value",
 ];
 
 /// The messages that need a `Debug` of their own.

@@ -71,13 +71,26 @@ mod tests {
 
     #[test]
     fn an_address_is_trimmed_and_lower_cased() {
-        assert_eq!(Email::parse(" Ada@Example.COM\n").map(String::from), Ok("ada@example.com".into()));
+        assert_eq!(
+            Email::parse(" Ada@Example.COM\n").map(String::from),
+            Ok("ada@example.com".into())
+        );
     }
 
     #[test]
     fn nonsense_is_refused() {
         let long = format!("{}@example.com", "a".repeat(65));
-        for bad in ["", "@", "a@b", "a b@c.de", "a@-b.de", "a@b..de", ".a@b.de", "a\r\nBcc:x@b.de", &long] {
+        for bad in [
+            "",
+            "@",
+            "a@b",
+            "a b@c.de",
+            "a@-b.de",
+            "a@b..de",
+            ".a@b.de",
+            "a\r\nBcc:x@b.de",
+            &long,
+        ] {
             assert_eq!(Email::parse(bad), Err(InvalidEmail), "{bad:?}");
         }
     }

@@ -38,23 +38,98 @@ pub struct Limits {
     pub log_bytes: Limit,
     /// Bytes of one stored value.
     pub value_bytes: Limit,
+    /// Bytes of all blobs together.
+    pub blobs_bytes: Limit,
+    /// Bytes of the configuration, as stored.
+    pub config_bytes: Limit,
+    /// Topics: of events, and of the broker while somebody subscribes.
+    pub topics: Limit,
+    /// Bytes of one topic's events; the oldest make room.
+    pub topic_bytes: Limit,
+    /// Bytes of one event or broker message, with its metadata.
+    pub message_bytes: Limit,
+    /// Open subscriptions, and consumers of events.
+    pub subscribers: Limit,
 }
 
 impl Limits {
     /// What $35 a month buys.
     pub const DEVELOPER: Self = Self {
-        upload_bytes: Limit { name: "upload.bytes", max: 64 << 20 },
-        upload_entries: Limit { name: "upload.entries", max: 20_000 },
-        services: Limit { name: "services", max: 20 },
-        accounts: Limit { name: "accounts", max: 1_000 },
-        body_bytes: Limit { name: "body.bytes", max: 16 << 20 },
-        requests_per_second: Limit { name: "requests.per_second", max: 2_000 },
-        requests_in_flight: Limit { name: "requests.in_flight", max: 1_000 },
-        connections: Limit { name: "connections", max: 1_000 },
-        memory_bytes: Limit { name: "memory.bytes", max: 512 << 20 },
-        tasks: Limit { name: "tasks", max: 256 },
-        build_seconds: Limit { name: "build.seconds", max: 600 },
-        log_bytes: Limit { name: "log.bytes", max: 32 << 20 },
-        value_bytes: Limit { name: "value.bytes", max: 1 << 20 },
+        upload_bytes: Limit {
+            name: "upload.bytes",
+            max: 64 << 20,
+        },
+        upload_entries: Limit {
+            name: "upload.entries",
+            max: 20_000,
+        },
+        services: Limit {
+            name: "services",
+            max: 20,
+        },
+        accounts: Limit {
+            name: "accounts",
+            max: 1_000,
+        },
+        body_bytes: Limit {
+            name: "body.bytes",
+            max: 16 << 20,
+        },
+        requests_per_second: Limit {
+            name: "requests.per_second",
+            max: 2_000,
+        },
+        requests_in_flight: Limit {
+            name: "requests.in_flight",
+            max: 1_000,
+        },
+        connections: Limit {
+            name: "connections",
+            max: 1_000,
+        },
+        memory_bytes: Limit {
+            name: "memory.bytes",
+            max: 512 << 20,
+        },
+        tasks: Limit {
+            name: "tasks",
+            max: 256,
+        },
+        build_seconds: Limit {
+            name: "build.seconds",
+            max: 600,
+        },
+        log_bytes: Limit {
+            name: "log.bytes",
+            max: 32 << 20,
+        },
+        value_bytes: Limit {
+            name: "value.bytes",
+            max: 1 << 20,
+        },
+        blobs_bytes: Limit {
+            name: "blobs.bytes",
+            max: 5 << 30,
+        },
+        config_bytes: Limit {
+            name: "config.bytes",
+            max: 256 << 10,
+        },
+        topics: Limit {
+            name: "topics",
+            max: 1_000,
+        },
+        topic_bytes: Limit {
+            name: "topic.bytes",
+            max: 256 << 20,
+        },
+        message_bytes: Limit {
+            name: "message.bytes",
+            max: 1 << 20,
+        },
+        subscribers: Limit {
+            name: "subscribers",
+            max: 1_000,
+        },
     };
 }

@@ -33,7 +33,10 @@ pub struct Money {
 impl Money {
     /// So many United States cents.
     pub const fn usd(cents: i64) -> Self {
-        Self { cents, currency: Currency::Usd }
+        Self {
+            cents,
+            currency: Currency::Usd,
+        }
     }
 }
 

@@ -42,8 +42,14 @@ impl NamespaceName {
         let dns_label = (1..=63).contains(&text.len())
             && text.starts_with(|c: char| c.is_ascii_lowercase())
             && !text.ends_with('-')
-            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if dns_label { Ok(Self(text)) } else { Err(InvalidName(text)) }
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if dns_label {
+            Ok(Self(text))
+        } else {
+            Err(InvalidName(text))
+        }
     }
 
     /// The text.
@@ -84,7 +90,10 @@ pub struct Namespace {
 impl Namespace {
     /// The namespace of that name on a server that keeps no list of them.
     pub fn of_local(name: NamespaceName) -> Self {
-        Self { id: NamespaceId::of_local(&name), name }
+        Self {
+            id: NamespaceId::of_local(&name),
+            name,
+        }
     }
 }
 
@@ -99,7 +108,9 @@ impl ServiceName {
         let text = text.into();
         let valid = (1..=128).contains(&text.len())
             && text.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
             && !text.contains("..");
         if valid { Ok(Self(text)) } else { Err(InvalidName(text)) }
     }
@@ -149,7 +160,18 @@ mod tests {
         for good in ["greeter", "v1.users", "my-svc", "A_1"] {
             assert!(ServiceName::parse(good).is_ok(), "{good}");
         }
-        for bad in ["", ".", "..", "a..b", ".a", "a:b", "a/b", "a b", "a\0b", &"a".repeat(129)] {
+        for bad in [
+            "",
+            ".",
+            "..",
+            "a..b",
+            ".a",
+            "a:b",
+            "a/b",
+            "a b",
+            "a\0b",
+            &"a".repeat(129),
+        ] {
             assert!(ServiceName::parse(bad).is_err(), "{bad:?}");
         }
     }

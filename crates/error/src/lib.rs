@@ -91,7 +91,10 @@ impl Kind {
 
     /// The text of Micro's `Status` field: HTTP's reason phrase.
     pub fn phrase(self) -> &'static str {
-        http::StatusCode::from_u16(self.status()).ok().and_then(|s| s.canonical_reason()).unwrap_or("Unknown")
+        http::StatusCode::from_u16(self.status())
+            .ok()
+            .and_then(|s| s.canonical_reason())
+            .unwrap_or("Unknown")
     }
 }
 
@@ -108,7 +111,12 @@ impl Error {
     /// An error for the caller. `id` is stable and for programs: Micro's id where its wire pins one
     /// (`auth.Auth.Token`), ours elsewhere (`signup.bad_code`); `message` is for people.
     pub fn new(kind: Kind, id: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { kind, id: id.into(), message: message.into(), source: None }
+        Self {
+            kind,
+            id: id.into(),
+            message: message.into(),
+            source: None,
+        }
     }
 
     /// Our fault: the cause goes to the log where the error leaves, and never to the caller.

@@ -29,7 +29,10 @@ impl Banner<'_> {
 
     fn text(&self) -> String {
         let at = self.addresses;
-        let mut lines = vec![format!("Micro {} is serving.", env!("CARGO_PKG_VERSION")), String::new()];
+        let mut lines = vec![
+            format!("Micro {} is serving.", env!("CARGO_PKG_VERSION")),
+            String::new(),
+        ];
         lines.push(format!("  command line  {}", at.proxy));
         lines.push(format!("  HTTP API      http://{}", at.api));
         if let Some(url) = self.public_url {
@@ -45,7 +48,10 @@ impl Banner<'_> {
         }
         if let Some(secret) = &self.operator_secret {
             lines.push(String::new());
-            lines.push(format!("  operator secret (shown this once): {}", secret.expose_secret()));
+            lines.push(format!(
+                "  operator secret (shown this once): {}",
+                secret.expose_secret()
+            ));
             lines.push("  micro-admin login".into());
         }
         lines.push(String::new());

@@ -53,7 +53,12 @@ impl Ground {
         };
         #[expect(clippy::disallowed_methods, reason = "this is boot")]
         let authority = Authority::for_boot();
-        Ok(Self { authority, clock: Arc::new(SystemClock), signing_key, limiter })
+        Ok(Self {
+            authority,
+            clock: Arc::new(SystemClock),
+            signing_key,
+            limiter,
+        })
     }
 }
 
@@ -213,7 +218,10 @@ fn prepare_toolchains(runtime: Arc<Runtime>) {
         let tell = |line: String| tracing::info!("{line}");
         match runtime.prepare(&tell).await {
             Ok(()) => tracing::info!("toolchains are ready: first builds are warm"),
-            Err(e) => tracing::warn!(error = &e as &dyn std::error::Error, "services cannot be built here yet"),
+            Err(e) => tracing::warn!(
+                error = &e as &dyn std::error::Error,
+                "services cannot be built here yet"
+            ),
         }
     });
 }
@@ -229,7 +237,9 @@ fn runtime_services(runtime: &Arc<Runtime>) -> Vec<Arc<dyn Service>> {
 
 /// What the domain `micro` of the registry lists.
 fn core_descriptors() -> Vec<&'static ServiceDescriptor> {
-    micro_proto::services().filter(|s| matches!(s.package, "auth" | "registry" | "runtime")).collect()
+    micro_proto::services()
+        .filter(|s| matches!(s.package, "auth" | "registry" | "runtime"))
+        .collect()
 }
 
 fn runtime_config(config: &Config, data: &DataDir) -> Result<RuntimeConfig> {

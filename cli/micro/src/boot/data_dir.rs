@@ -41,9 +41,16 @@ impl DataDir {
     /// Makes the directory if it is missing and takes hold of it. As root it is 0711, so that instances under
     /// other uids reach their own folders in it; otherwise 0700.
     pub fn hold(path: &Path, root: bool) -> Result<Self, DataDirError> {
-        let failed = |source| DataDirError::Io { path: path.to_owned(), source };
+        let failed = |source| DataDirError::Io {
+            path: path.to_owned(),
+            source,
+        };
         let mode = if root { 0o711 } else { 0o700 };
-        fs::DirBuilder::new().recursive(true).mode(mode).create(path).map_err(failed)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(mode)
+            .create(path)
+            .map_err(failed)?;
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed)?;
         let mut lock = OpenOptions::new()
             .read(true)
@@ -58,13 +65,19 @@ impl DataDir {
             Err(fs::TryLockError::WouldBlock) => {
                 let mut pid = String::new();
                 lock.read_to_string(&mut pid).map_err(failed)?;
-                return Err(DataDirError::Held { pid: pid.trim().to_owned(), path: path.to_owned() });
+                return Err(DataDirError::Held {
+                    pid: pid.trim().to_owned(),
+                    path: path.to_owned(),
+                });
             }
             Err(fs::TryLockError::Error(e)) => return Err(failed(e)),
         }
         lock.set_len(0).and_then(|()| lock.rewind()).map_err(failed)?;
         writeln!(lock, "{}", std::process::id()).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock,
+        })
     }
 
     /// The directory itself.
@@ -76,7 +89,8 @@ impl DataDir {
     pub fn private(&self, name: &str) -> Result<PathBuf, DataDirError> {
         let path = self.path.join(name);
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
-        made.map(|()| path.clone()).map_err(|source| DataDirError::Io { path, source })
+        made.map(|()| path.clone())
+            .map_err(|source| DataDirError::Io { path, source })
     }
 
     /// The secret in this file, made on first use; 0600 from its first byte on.
@@ -95,7 +109,12 @@ fn read_or_make(path: &Path, make: impl FnOnce() -> SecretString) -> io::Result<
     // A crash must not leave half a key: the whole file appears at once, or not at all.
     let secret = make();
     let fresh = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&fresh)?;
     writeln!(file, "{}", secret.expose_secret())?;
     file.sync_all()?;
     fs::rename(&fresh, path)?;
@@ -113,7 +132,10 @@ mod tests {
         let held = DataDir::hold(&path, false).expect("free");
         assert_eq!(fs::metadata(&path).expect("made").permissions().mode() & 0o777, 0o700);
         let refused = DataDir::hold(&path, false).err().expect("held").to_string();
-        assert!(refused.contains(&format!("process {}", std::process::id())), "{refused}");
+        assert!(
+            refused.contains(&format!("process {}", std::process::id())),
+            "{refused}"
+        );
         drop(held);
         DataDir::hold(&path, true).expect("free again");
         assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o711);
@@ -126,7 +148,10 @@ mod tests {
         let first = held.secret("signing", || "one".into()).expect("made");
         let again = held.secret("signing", || "two".into()).expect("read");
         assert_eq!((first.expose_secret(), again.expose_secret()), ("one", "one"));
-        let mode = fs::metadata(dir.path().join("keys/signing")).expect("there").permissions().mode();
+        let mode = fs::metadata(dir.path().join("keys/signing"))
+            .expect("there")
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 }

@@ -4,8 +4,8 @@ use std::{net::TcpListener, sync::Arc};
 
 use anyhow::{Context, Result};
 use micro_gateway::Metrics;
-use prometheus_client::registry::Registry;
 use micro_serve::{Config, addresses::Addresses};
+use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -33,7 +33,16 @@ pub async fn serve(mut config: Config, data: DataDir, stop: CancellationToken) -
         find_namespace: Arc::new(AnyNamespace),
     };
     let core = Core::new(&config, &ground, &stores, choices);
-    let open = core.open(&config, &data, &ground, &stores, Arc::new(Metrics::register(&mut Registry::default())), vec![]).await?;
+    let open = core
+        .open(
+            &config,
+            &data,
+            &ground,
+            &stores,
+            Arc::new(Metrics::register(&mut Registry::default())),
+            vec![],
+        )
+        .await?;
     let addresses = Addresses {
         api: open.gateway.addresses().api,
         proxy: open.gateway.addresses().proxy,
@@ -43,8 +52,13 @@ pub async fn serve(mut config: Config, data: DataDir, stop: CancellationToken) -
         pid: std::process::id(),
     };
     addresses.write(data.path()).context("writing addresses.json")?;
-    let banner =
-        Banner { addresses: &addresses, public_url: None, mailbox: false, operator_secret: None, default_admin: true };
+    let banner = Banner {
+        addresses: &addresses,
+        public_url: None,
+        mailbox: false,
+        operator_secret: None,
+        default_admin: true,
+    };
     banner.print();
     stop.cancelled().await;
     Addresses::remove(data.path()).ok();

@@ -54,7 +54,9 @@ pub async fn serve(listener: TcpListener, door: Door, stop: CancellationToken) -
         .route_service("/grpc.health.v1.Health/{method}", health_service)
         .fallback(rpc)
         .with_state(door);
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+    axum::serve(listener, router)
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
 }
 
 async fn ready(State(door): State<Door>) -> Response {
@@ -66,11 +68,21 @@ async fn ready(State(door): State<Door>) -> Response {
 
 async fn metrics(State(door): State<Door>) -> Response {
     let text = (door.metrics)();
-    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
+    (
+        [(
+            header::CONTENT_TYPE,
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        )],
+        text,
+    )
+        .into_response()
 }
 
 async fn rpc(State(door): State<Door>, request: Request) -> Response {
-    let bearer = request.headers().get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()?.strip_prefix("Bearer "));
+    let bearer = request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .and_then(|v| v.to_str().ok()?.strip_prefix("Bearer "));
     let caller = match bearer {
         Some(token) => (door.authenticate)(token.into()).await,
         None => Caller::anonymous(),

@@ -144,7 +144,10 @@ impl Services {
             Choices {
                 auth: micro_auth::AuthConfig::platform,
                 local: false,
-                directory: Arc::new(Directory { identities: identities.clone(), authority: authority.clone() }),
+                directory: Arc::new(Directory {
+                    identities: identities.clone(),
+                    authority: authority.clone(),
+                }),
                 namespaces: names.clone(),
                 find_namespace: names,
             },
@@ -196,25 +199,41 @@ impl Services {
             },
         );
         let pages = pages.merge(billing.webhooks());
-        Ok(Self { core, signup, billing, operators, pages, public_url, mailbox: mailbox.is_some() })
+        Ok(Self {
+            core,
+            signup,
+            billing,
+            operators,
+            pages,
+            public_url,
+            mailbox: mailbox.is_some(),
+        })
     }
 }
 
 fn billing(config: &Config, ground: &Ground, db: &Db) -> Result<Billing> {
     let payments: Option<Arc<dyn micro_payments::Payments>> = match &config.payments {
         Payments::Off => None,
-        Payments::Stripe { api_base, secret_key, publishable_key, webhook_secret, price_id } => {
-            Some(Arc::new(StripePayments::new(&StripeConfig {
-                api_base: api_base.clone(),
-                secret_key: secret_key.clone(),
-                publishable_key: publishable_key.clone(),
-                webhook_secret: webhook_secret.clone(),
-                price: price_id.clone(),
-                timeout: PAYMENT_PATIENCE,
-            })?))
-        }
+        Payments::Stripe {
+            api_base,
+            secret_key,
+            publishable_key,
+            webhook_secret,
+            price_id,
+        } => Some(Arc::new(StripePayments::new(&StripeConfig {
+            api_base: api_base.clone(),
+            secret_key: secret_key.clone(),
+            publishable_key: publishable_key.clone(),
+            webhook_secret: webhook_secret.clone(),
+            price: price_id.clone(),
+            timeout: PAYMENT_PATIENCE,
+        })?)),
     };
-    Ok(Billing::new(micro_billing::Ports { db: db.clone(), payments, clock: ground.clock.clone() }))
+    Ok(Billing::new(micro_billing::Ports {
+        db: db.clone(),
+        payments,
+        clock: ground.clock.clone(),
+    }))
 }
 
 fn mailer(config: &Config, mailbox: Option<&Mailbox>) -> Result<Arc<dyn Mailer>> {
@@ -228,7 +247,9 @@ fn mailer(config: &Config, mailbox: Option<&Mailbox>) -> Result<Arc<dyn Mailer>>
 /// Where forms of ours may lead: the provider's own pages.
 fn checkout_origins(config: &Config) -> Vec<String> {
     match &config.payments {
-        Payments::Stripe { api_base: Some(url), .. } => vec![url.origin().ascii_serialization()],
+        Payments::Stripe {
+            api_base: Some(url), ..
+        } => vec![url.origin().ascii_serialization()],
         Payments::Stripe { .. } => vec!["https://checkout.stripe.com".into()],
         Payments::Off => vec![],
     }
@@ -264,7 +285,10 @@ async fn keep_lease(lease: Option<Lease>, ground: &Ground, stop: CancellationTok
 }
 
 async fn serve_pages(listener: TcpListener, pages: Router, stop: CancellationToken) {
-    if let Err(e) = axum::serve(listener, pages).with_graceful_shutdown(stop.cancelled_owned()).await {
+    if let Err(e) = axum::serve(listener, pages)
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
+    {
         tracing::error!(error = &e as &dyn std::error::Error, "the web door closed");
     }
 }
@@ -284,7 +308,10 @@ fn operators_door(operators: Arc<OperatorsService>, db: &Db, registry: Registry)
                 match operators.authenticate(&token).await {
                     Ok(caller) => caller.unwrap_or_else(Caller::anonymous),
                     Err(e) => {
-                        tracing::error!(error = &e as &dyn std::error::Error, "an operator's token could not be read");
+                        tracing::error!(
+                            error = &e as &dyn std::error::Error,
+                            "an operator's token could not be read"
+                        );
                         Caller::anonymous()
                     }
                 }

@@ -22,7 +22,9 @@ pub struct Directory {
 impl micro_auth::Directory for Directory {
     async fn find(&self, email: &Email) -> Result<Vec<(Namespace, AccountId)>, Error> {
         let caller = self.authority.system(SystemTask::Directory);
-        let request = FindIdentityRequest { email: email.as_str().to_owned() };
+        let request = FindIdentityRequest {
+            email: email.as_str().to_owned(),
+        };
         let found = self.identities.find(&caller, request).await?;
         found
             .identities

@@ -29,17 +29,26 @@ impl Stores {
     /// One file and one folder; nothing at all in profile test.
     pub async fn local(config: &Config, data: &DataDir) -> Result<Self> {
         if config.profile == Profile::Test {
-            return Ok(Self { records: Arc::new(MemoryRecords::default()), blobs: Arc::new(MemoryBlobs::default()) });
+            return Ok(Self {
+                records: Arc::new(MemoryRecords::default()),
+                blobs: Arc::new(MemoryBlobs::default()),
+            });
         }
         let path = data.path().join("records.redb");
         let (records, _log) = file::open(&path).with_context(|| path.display().to_string())?;
-        Ok(Self { records: Arc::new(records), blobs: blobs(config, data)? })
+        Ok(Self {
+            records: Arc::new(records),
+            blobs: blobs(config, data)?,
+        })
     }
 
     /// The database's records, and a folder of blobs.
     pub async fn sql(config: &Config, data: &DataDir, database: &Database) -> Result<Self> {
         let hot = Hot::connect(&database.db).await.context("connecting to the database")?;
-        Ok(Self { records: Arc::new(SqlRecords::new(hot, &database.db)), blobs: blobs(config, data)? })
+        Ok(Self {
+            records: Arc::new(SqlRecords::new(hot, &database.db)),
+            blobs: blobs(config, data)?,
+        })
     }
 }
 
@@ -76,7 +85,9 @@ impl Database {
             }
         };
         migrate(&urls).await.context("migrating the database")?;
-        let db = Db::connect(&urls, micro_storage::db::Options::default()).await.context("connecting to the database")?;
+        let db = Db::connect(&urls, micro_storage::db::Options::default())
+            .await
+            .context("connecting to the database")?;
         Ok(Self { db, own })
     }
 

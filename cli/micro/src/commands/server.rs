@@ -26,7 +26,10 @@ pub struct Args {
 
 impl clap::Args for Args {
     fn augment_args(command: clap::Command) -> clap::Command {
-        let file = Arg::new("config").long("config").value_name("FILE").value_parser(value_parser!(PathBuf));
+        let file = Arg::new("config")
+            .long("config")
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf));
         let command = command
             .arg(file.help("TOML file with the same settings in snake case"))
             .after_help("Examples:\n  micro server\n  micro server --data-dir /srv/micro --proxy-address :9081\n  MICRO_PROFILE=platform MICRO_PAYMENTS=off micro server");
@@ -35,7 +38,12 @@ impl clap::Args for Args {
                 true => format!("{} (better told as {})", setting.help, setting.env),
                 false => format!("{} ({})", setting.help, setting.env),
             };
-            command.arg(Arg::new(setting.flag()).long(setting.flag()).value_name("VALUE").help(help))
+            command.arg(
+                Arg::new(setting.flag())
+                    .long(setting.flag())
+                    .value_name("VALUE")
+                    .help(help),
+            )
         })
     }
 
@@ -61,7 +69,10 @@ impl clap::FromArgMatches for Args {
 
 /// Serves until Ctrl-C or SIGTERM.
 pub fn run(args: Args) -> Result {
-    let mut sources = Sources { flags: args.flags, ..Sources::from_process() };
+    let mut sources = Sources {
+        flags: args.flags,
+        ..Sources::from_process()
+    };
     if let Some(path) = args.config {
         let text = std::fs::read_to_string(&path).map_err(|e| Failure::because(path.display(), e))?;
         sources.file = Some((path, text));
@@ -78,7 +89,9 @@ pub fn run(args: Args) -> Result {
         boot::serve(config).await
     });
     runtime.shutdown_background();
-    served.map(|()| Exit::Done).map_err(|e| Failure::new(Exit::Failed, format!("{e:#}")))
+    served
+        .map(|()| Exit::Done)
+        .map_err(|e| Failure::new(Exit::Failed, format!("{e:#}")))
 }
 
 fn machine(sources: &Sources) -> Machine {

@@ -230,6 +230,7 @@ pub struct LogRecord {
     pub message: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct UploadRequest {
     #[prost(message, optional, tag = "1")]
     pub service: ::core::option::Option<Service>,
@@ -242,6 +243,7 @@ pub struct UploadResponse {
     pub id: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct BuildReadResponse {
     #[prost(bytes = "vec", tag = "1")]
     pub data: ::prost::alloc::vec::Vec<u8>,
@@ -5041,5 +5043,18 @@ impl ::core::fmt::Debug for CreateOptions {
             .field("entrypoint", &self.entrypoint)
             .field("volumes", &self.volumes)
             .finish()
+    }
+}
+impl ::core::fmt::Debug for UploadRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("UploadRequest")
+            .field("service", &self.service)
+            .field("data", &"[redacted]")
+            .finish()
+    }
+}
+impl ::core::fmt::Debug for BuildReadResponse {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("BuildReadResponse").field("data", &"[redacted]").finish()
     }
 }

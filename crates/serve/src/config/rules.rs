@@ -37,7 +37,11 @@ pub(super) fn check(read: Reader, machine: &Machine) -> Result<Config, Problems>
         environment: environment(&read),
         public_url: read.url("MICRO_PUBLIC_URL"),
         data_dir: data_dir(&read, machine),
-        cache_dir: if machine.root { "/var/cache/micro".into() } else { machine.home.join(".cache/micro") },
+        cache_dir: if machine.root {
+            "/var/cache/micro".into()
+        } else {
+            machine.home.join(".cache/micro")
+        },
         api_address: read.address("MICRO_API_ADDRESS", ":8080", bare_host),
         proxy_address: read.address("MICRO_PROXY_ADDRESS", ":8081", bare_host),
         web_address: read.address("MICRO_WEB_ADDRESS", ":8082", bare_host),

@@ -73,6 +73,8 @@ impl Rulebook for App {
     }
 
     fn remembered(&self, namespace: &Namespace) -> Option<Arc<RuleSet>> {
-        self.rules.get(&namespace.id)?.younger_than(STALE, self.parts.clock.now())
+        self.rules
+            .get(&namespace.id)?
+            .younger_than(STALE, self.parts.clock.now())
     }
 }

@@ -75,7 +75,12 @@ async fn somebody_signs_up_comes_back_and_leaves(records: Arc<dyn Records>) {
 
     // As sign-up does after a crash, and when the person signs up again.
     world.sign_up("ada-ns", "ada@example.com", "battery staple").await;
-    assert!(restarted.log_in("ada-ns", "ada@example.com", "correct horse").await.is_err());
+    assert!(
+        restarted
+            .log_in("ada-ns", "ada@example.com", "correct horse")
+            .await
+            .is_err()
+    );
     restarted
         .log_in("ada-ns", "ada@example.com", "battery staple")
         .await
