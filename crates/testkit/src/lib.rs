@@ -15,6 +15,7 @@ mod authority;
 mod database;
 mod eventually;
 mod flaky;
+mod redis;
 mod server;
 
 pub use authority::{authority, principal, tenant, tenant_of};
@@ -22,3 +23,4 @@ pub use database::TestDb;
 pub use eventually::eventually;
 pub use flaky::FlakyProxy;
 pub use micro_clock::TestClock;
+pub use redis::RedisServer;

@@ -1,0 +1,6 @@
+//! The broker through its generated trait; and one contract, kept by every exchange.
+
+mod contract;
+mod doors;
+mod replicas;
+mod world;

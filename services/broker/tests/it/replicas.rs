@@ -1,0 +1,90 @@
+//! Two replicas on one Redis are one broker.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use futures::{FutureExt, StreamExt};
+use micro_broker::RedisExchange;
+use micro_domain::Limits;
+use micro_testkit::RedisServer;
+use tokio::time::timeout;
+
+use crate::world::{SOON, World, next, owner, text};
+
+async fn replica(server: &RedisServer) -> World {
+    let exchange = RedisExchange::connect(&server.url()).await.expect("a running server");
+    World::on(Arc::new(exchange), Limits::DEVELOPER)
+}
+
+#[tokio::test]
+async fn subscribers_of_both_hear_publishers_of_either() {
+    let Some(server) = RedisServer::start().await else {
+        return;
+    };
+    let (one, two, ada) = (replica(&server).await, replica(&server).await, owner("ada-ns"));
+    let mut at_one = one.subscribe(&ada, "t", "").await.expect("own");
+    let mut at_two = two.subscribe(&ada, "t", "").await.expect("own");
+    for (publisher, body) in [(&one, "from one"), (&two, "from two")] {
+        publisher.publish(&ada, "t", Some(text(body))).await.expect("own");
+        assert_eq!(next(&mut at_one).await, body);
+        assert_eq!(next(&mut at_two).await, body);
+    }
+}
+
+#[tokio::test]
+async fn a_queue_with_members_on_both_gets_each_message_once() {
+    let Some(server) = RedisServer::start().await else {
+        return;
+    };
+    let (one, two, ada) = (replica(&server).await, replica(&server).await, owner("ada-ns"));
+    let mut members = [
+        one.subscribe(&ada, "t", "q").await.expect("own"),
+        two.subscribe(&ada, "t", "q").await.expect("own"),
+    ];
+    // Once both have this, all that was published before has been handed out.
+    let mut ends = [
+        one.subscribe(&ada, "t", "").await.expect("own"),
+        two.subscribe(&ada, "t", "").await.expect("own"),
+    ];
+    let sent: Vec<String> = (0..100).map(|n| n.to_string()).collect();
+    for body in &sent {
+        one.publish(&ada, "t", Some(text(body))).await.expect("own");
+    }
+    for end in &mut ends {
+        while next(end).await != "99" {}
+    }
+    let mut done = BTreeSet::new();
+    let all_done = async {
+        while done.len() < sent.len() {
+            let [first, second] = &mut members;
+            let body = tokio::select! {
+                body = next(first) => body,
+                body = next(second) => body,
+            };
+            assert!(done.insert(body), "twice");
+        }
+    };
+    timeout(SOON, all_done).await.expect("each arrives");
+    for member in &mut members {
+        assert!(member.next().now_or_never().is_none(), "one too many");
+    }
+}
+
+#[tokio::test]
+async fn subscriptions_outlive_a_restart_of_redis() {
+    let Some(server) = RedisServer::start().await else {
+        return;
+    };
+    let (world, ada) = (replica(&server).await, owner("ada-ns"));
+    let mut messages = world.subscribe(&ada, "t", "").await.expect("own");
+    let server = server.restart().await;
+    let heard = async {
+        loop {
+            let _it_may_still_be_away = world.publish(&ada, "t", Some(text("again"))).await;
+            if timeout(Duration::from_millis(50), messages.next()).await.is_ok() {
+                return;
+            }
+        }
+    };
+    timeout(SOON, heard).await.expect("heard again");
+    drop(server);
+}
