@@ -1,0 +1,3 @@
+//! Everything that was recorded of a real Micro v3.2.1, against ours.
+
+mod codec;
