@@ -1,0 +1,51 @@
+//! Configuration of each namespace: one JSON tree, read and changed by dotted paths, with secrets sealed in it.
+//!
+//! `grpc` is the door, `app` the operations, `tree` what a change does to a tree, `keys` how secrets are sealed.
+
+mod app;
+mod error;
+mod grpc;
+mod keys;
+mod path;
+mod tree;
+
+use std::sync::Arc;
+
+use micro_clock::Clock;
+use micro_domain::Limits;
+use micro_proto::config::ConfigServer;
+use micro_rpc::Service;
+use micro_storage::records::Records;
+
+pub use error::Refusal;
+pub use keys::{InvalidKeys, KeyRing};
+
+/// What config stands on: boot fills it.
+pub struct Parts {
+    /// Where the trees are kept.
+    pub records: Arc<dyn Records>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// What secrets are sealed with.
+    pub keys: KeyRing,
+    /// How much a namespace may keep.
+    pub limits: Limits,
+}
+
+/// The config service. Clones are the same service.
+#[derive(Clone)]
+pub struct App {
+    parts: Arc<Parts>,
+}
+
+impl App {
+    /// The service on its parts.
+    pub fn new(parts: Parts) -> Self {
+        Self { parts: Arc::new(parts) }
+    }
+
+    /// What it answers over gRPC.
+    pub fn services(&self) -> Vec<Arc<dyn Service>> {
+        vec![Arc::new(ConfigServer::new(Arc::new(self.clone())))]
+    }
+}

@@ -1,0 +1,8 @@
+//! Config through its generated trait, on memory storage but for `back_ends`.
+
+mod back_ends;
+mod isolation;
+mod model;
+mod secrets;
+mod values;
+mod world;

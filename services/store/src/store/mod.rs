@@ -1,0 +1,5 @@
+//! How entries and blobs are kept.
+
+pub mod blob_index;
+pub mod entry;
+pub mod search;

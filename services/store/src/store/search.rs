@@ -1,0 +1,112 @@
+//! Finds the records of a table by prefix and suffix, page by page, so that neither a big table nor big values
+//! are held in memory whole.
+
+use std::sync::Arc;
+
+use micro_storage::{
+    StoreError,
+    records::{Record, Records, Scan},
+};
+use micro_tenancy::Tenant;
+use time::OffsetDateTime;
+
+/// Which records of a table are meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// What their keys start with.
+    pub prefix: String,
+    /// What their keys end with.
+    pub suffix: String,
+    /// How many to pass over.
+    pub offset: u64,
+    /// How many at most; 0 is all.
+    pub limit: u64,
+    /// From last to first.
+    pub descending: bool,
+}
+
+/// A search on its way through a table.
+pub struct Search {
+    records: Arc<dyn Records>,
+    tenant: Tenant,
+    now: OffsetDateTime,
+    /// What is still to be looked at.
+    rest: Option<Scan>,
+    suffix: String,
+    skip: u64,
+    left: u64,
+    size: usize,
+}
+
+/// How many records a page has at first: values may be a megabyte each.
+const FIRST: usize = 32;
+/// Pages grow while they hold fewer bytes than this.
+const LIGHT: usize = 1 << 20;
+
+impl Search {
+    /// A search of one table, at one moment.
+    pub fn new(
+        records: Arc<dyn Records>,
+        tenant: Tenant,
+        table: &str,
+        wanted: Wanted,
+        now: OffsetDateTime,
+    ) -> Result<Self, StoreError> {
+        let database = tenant.namespace().name.to_string();
+        let mut scan = Scan::tenant(database, table, &wanted.prefix)?;
+        scan.descending = wanted.descending;
+        Ok(Self {
+            records,
+            tenant,
+            now,
+            rest: Some(scan),
+            suffix: wanted.suffix,
+            skip: wanted.offset,
+            left: if wanted.limit == 0 { u64::MAX } else { wanted.limit },
+            size: FIRST,
+        })
+    }
+
+    /// What the next page has of what is wanted, which may be nothing; none behind the last page.
+    pub async fn next(&mut self) -> Result<Option<Vec<Record>>, StoreError> {
+        let Some(scan) = self.rest.take().filter(|_| self.left > 0) else {
+            return Ok(None);
+        };
+        let size = self.page_size();
+        let page = self
+            .records
+            .scan(&self.tenant, scan.clone().limit(size), self.now)
+            .await?;
+        if page.len() == size {
+            self.rest = page.last().map(|last| scan.after(&last.key));
+        }
+        let bytes: usize = page.iter().map(|record| record.value.len()).sum();
+        self.size = if bytes < LIGHT {
+            (size * 4).min(Scan::MAX)
+        } else {
+            FIRST
+        };
+        Ok(Some(page.into_iter().filter(|record| self.wants(record)).collect()))
+    }
+
+    /// No more than can be of use, where each record counts.
+    fn page_size(&self) -> usize {
+        let useful = match self.suffix.is_empty() {
+            true => usize::try_from(self.skip.saturating_add(self.left)).unwrap_or(Scan::MAX),
+            false => Scan::MAX,
+        };
+        self.size.min(useful)
+    }
+
+    fn wants(&mut self, record: &Record) -> bool {
+        if !record.key.ends_with(&self.suffix) || self.left == 0 {
+            return false;
+        }
+        if self.skip > 0 {
+            self.skip -= 1;
+            return false;
+        }
+        self.left -= 1;
+        true
+    }
+}

@@ -1,0 +1,8 @@
+//! The store through its generated traits, on memory storage but for `back_ends`.
+
+mod back_ends;
+mod blobs;
+mod isolation;
+mod records;
+mod searching;
+mod world;
