@@ -25,6 +25,9 @@ const NODES: usize = 16;
 /// The most bytes of one registration, most of which are endpoints: they are held in memory.
 const DESCRIPTION: usize = 128 << 10;
 
+/// The most bytes of one node, its metadata included: a namespace may have thousands of them.
+const NODE: usize = 2 << 10;
+
 /// What a question is about.
 enum Scope {
     /// The platform's own services: anybody with an account may ask.
@@ -140,6 +143,9 @@ impl App {
         let lease = |node: Node| {
             bounded("a node", &node.id)?;
             bounded("a node", &node.address)?;
+            if node.encoded_len() > NODE {
+                return Err(RegistryError::TooLong("a node"));
+            }
             let port = port_of(&node)
                 .filter(|_| !node.id.is_empty())
                 .ok_or(RegistryError::Address)?;

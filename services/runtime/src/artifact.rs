@@ -66,7 +66,8 @@ pub struct Packed {
 /// Packs one file below `root` under the name `name`.
 pub fn pack_file(root: &Path, path: &str, name: &str, to: PathBuf) -> Result<Packed, ArtifactError> {
     let mut packer = Packer::new(to)?;
-    let file = Beneath::open(root)?.file(Path::new(path)).map_err(|e| match e.kind() {
+    let found = Beneath::open(root).and_then(|root| root.file(Path::new(path)));
+    let file = found.map_err(|e| match e.kind() {
         io::ErrorKind::NotFound => ArtifactError::Missing(path.to_owned()),
         _ => ArtifactError::Special(path.to_owned()),
     })?;
@@ -199,9 +200,10 @@ impl Write for Digesting {
 pub(crate) struct Beneath(OwnedFd);
 
 impl Beneath {
-    /// The folder itself is ours; what is in it need not be.
+    /// What is in the folder need not be ours, and neither need the folder's own name: a build may have put a link
+    /// there. One anywhere on the way is refused.
     pub(crate) fn open(root: &Path) -> io::Result<Self> {
-        Ok(Self(OwnedFd::from(File::open(root)?)))
+        open_at(libc::AT_FDCWD, root.as_os_str(), libc::O_DIRECTORY, 0).map(Self)
     }
 
     /// Opens a file or folder for reading; anything that could block or lead elsewhere is refused.
@@ -211,27 +213,8 @@ impl Beneath {
         } else {
             path.as_os_str()
         };
-        let path = CString::new(path.as_bytes())?;
-        // SAFETY: a zeroed open_how is its documented empty value.
-        let mut how: libc::open_how = unsafe { std::mem::zeroed() };
-        how.flags = (libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK) as u64;
-        how.resolve = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_XDEV;
-        // SAFETY: all pointers live through the call, and the result is a fresh descriptor or -1.
-        let fd = unsafe {
-            libc::syscall(
-                libc::SYS_openat2,
-                self.0.as_raw_fd(),
-                path.as_ptr(),
-                &raw const how,
-                size_of_val(&how),
-            )
-        };
-        let fd = i32::try_from(fd).map_err(io::Error::other)?;
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: checked above, and nobody else owns it.
-        let file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+        let stay = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_XDEV;
+        let file = File::from(open_at(self.0.as_raw_fd(), path, libc::O_NONBLOCK, stay)?);
         let kind = file.metadata()?.file_type();
         if kind.is_file() || kind.is_dir() {
             Ok(file)
@@ -253,9 +236,53 @@ impl Beneath {
     }
 }
 
+/// Opens for reading without following any link (openat2).
+fn open_at(from: i32, path: &OsStr, flags: i32, resolve: u64) -> io::Result<OwnedFd> {
+    let path = CString::new(path.as_bytes())?;
+    // SAFETY: a zeroed open_how is its documented empty value.
+    let mut how: libc::open_how = unsafe { std::mem::zeroed() };
+    how.flags = (libc::O_RDONLY | libc::O_CLOEXEC | flags) as u64;
+    how.resolve = resolve | libc::RESOLVE_NO_SYMLINKS;
+    // SAFETY: all pointers live through the call, and the result is a fresh descriptor or -1.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_openat2,
+            from,
+            path.as_ptr(),
+            &raw const how,
+            size_of_val(&how),
+        )
+    };
+    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: checked above, and nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_that_a_build_swapped_for_a_link_is_not_entered() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path().canonicalize().expect("there");
+        let neighbour = folder.join("neighbour/target/debug");
+        fs::create_dir_all(&neighbour).expect("a folder");
+        fs::write(neighbour.join("greeter"), "another tenant's program").expect("a file");
+        fs::create_dir(folder.join("cache")).expect("a folder");
+        std::os::unix::fs::symlink(folder.join("neighbour/target"), folder.join("cache/target")).expect("a link");
+        let to = || folder.join("x");
+        for root in [folder.join("cache/target"), folder.join("cache/target/debug")] {
+            assert!(pack_file(&root, "debug/greeter", "service", to()).is_err(), "{root:?}");
+            assert!(pack_file(&root, "greeter", "service", to()).is_err(), "{root:?}");
+            assert!(pack_folder(&root, "", to()).is_err(), "{root:?}");
+        }
+        let honest = pack_file(&folder.join("neighbour/target"), "debug/greeter", "service", to());
+        assert!(honest.is_ok(), "{honest:?}");
+    }
 
     #[test]
     fn the_same_files_make_the_same_artifact() {

@@ -55,6 +55,13 @@ impl Run {
         self.dir.join("logs")
     }
 
+    /// When it began, in Unix milliseconds, as its folder's name says.
+    pub fn began(&self) -> i128 {
+        let name = self.dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let (millis, _) = name.split_once('-').unwrap_or_default();
+        millis.parse().unwrap_or_default()
+    }
+
     /// Notes about an instance, for whoever adopts it.
     pub fn note(&self) -> PathBuf {
         self.dir.with_extension("json")
@@ -288,6 +295,7 @@ mod tests {
             home.new_run(kind, id, OffsetDateTime::from_unix_timestamp(at).expect("in range"))
         };
         let (first, second) = (run(RunKind::Build, 2, 100), run(RunKind::Instance, 1, 200));
+        assert_eq!((first.began(), second.began()), (100_000, 200_000));
         for run in [&second, &first] {
             private_dir(&run.dir).expect("made");
         }

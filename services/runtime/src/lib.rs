@@ -32,6 +32,7 @@ use std::{
 
 use futures::future::join_all;
 use micro_domain::{InstanceId, Namespace, NamespaceId};
+use micro_limits::InFlight;
 use micro_rpc::mesh::{Connect, Instances};
 use micro_sandbox::Keeper;
 use micro_storage::StoreError;
@@ -112,6 +113,8 @@ impl Runtime {
             clock: ports.clock,
             limits: config.limits,
             network_address: config.network_address,
+            reading: InFlight::default(),
+            uploading: InFlight::default(),
         });
         Ok(Arc::new(Self {
             shared,

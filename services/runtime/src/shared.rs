@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use micro_clock::Clock;
-use micro_domain::{InstanceId, Limits};
+use micro_domain::{InstanceId, Limits, NamespaceId};
+use micro_limits::InFlight;
 use micro_rpc::mesh::{Credentials, Ingress, Registrations, Traffic};
 use micro_sandbox::Launcher;
 use micro_storage::blobs::Blobs;
@@ -24,6 +25,10 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Limits,
     pub(crate) network_address: String,
+    /// Logs that are being read.
+    pub(crate) reading: InFlight<NamespaceId>,
+    /// Sources that are coming in.
+    pub(crate) uploading: InFlight<NamespaceId>,
 }
 
 impl Shared {

@@ -203,6 +203,13 @@ async fn a_registration_that_makes_no_sense_is_refused() {
             "too long",
         ),
         (
+            with(vec![Node {
+                metadata: [("x".into(), "x".repeat(3_000))].into(),
+                ..node("n", "10.0.0.7:1")
+            }]),
+            "a node is too long",
+        ),
+        (
             with((0..17).map(|n| node(&n.to_string(), "10.0.0.7:1")).collect()),
             "a node needs an id",
         ),

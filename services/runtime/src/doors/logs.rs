@@ -1,5 +1,6 @@
 //! `runtime.Runtime/Logs`.
 
+use micro_domain::Limit;
 use micro_error::{Error, Kind};
 use micro_proto::runtime::{LogRecord, LogsRequest};
 use micro_rpc::Streaming;
@@ -13,6 +14,12 @@ use crate::{
 };
 
 const ID: &str = "runtime.Runtime.Logs";
+
+/// Logs of a namespace that are read at once: each holds files and buffers.
+const READERS: Limit = Limit {
+    name: "logs.readers",
+    max: 32,
+};
 
 impl Runtime {
     pub(super) async fn read_logs(&self, caller: &Caller, request: LogsRequest) -> Result<Streaming<LogRecord>, Error> {
@@ -35,7 +42,8 @@ impl Runtime {
             since: since(request.since, self.shared.clock.now()),
             follow: request.stream,
         };
-        logs::read(service.home.clone(), service.id.clone(), asked).map_err(|e| Error::internal(e).with_id(ID))
+        let reading = self.shared.reading.enter(tenant.id(), READERS)?;
+        logs::read(service.home.clone(), service.id.clone(), asked, reading).map_err(|e| Error::internal(e).with_id(ID))
     }
 }
 

@@ -6,20 +6,29 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
+use micro_domain::Limit;
 use micro_error::{Error, Kind};
 use micro_proto::runtime::{Build, BuildReadResponse, Service, Source, UploadRequest, UploadResponse};
 use micro_rpc::Streaming;
 use micro_storage::StoreError;
-use micro_tenancy::Caller;
+use micro_tenancy::{Caller, Tenant};
 
 use super::{invalid, service_id};
 use crate::{
     Runtime,
-    source::address::{UPLOAD, upload_key},
+    source::address::{Address, UPLOAD, upload_key},
     state::ServiceId,
 };
 
 const ID: &str = "runtime.Source.Upload";
+
+/// Uploads of a namespace that come in at once.
+const UPLOADING: Limit = Limit {
+    name: "uploads.in_flight",
+    max: 4,
+};
+/// Uploads kept of a namespace, for each service that it may run.
+const KEPT: usize = 2;
 
 /// Where a service's upload lies in its account's blobs.
 pub(crate) fn source_key(id: &ServiceId) -> String {
@@ -48,6 +57,10 @@ impl Source for Runtime {
         if first.data.is_empty() {
             return Err(invalid(ID, "No blob was sent"));
         }
+        let _uploading = self.shared.uploading.enter(tenant.id(), UPLOADING)?;
+        self.make_room(&tenant, &key)
+            .await
+            .map_err(|e| Error::internal(e).with_id(ID))?;
         // Heads and padding of each entry come on top of what unpacks.
         let limits = self.shared.limits;
         let most = limits.upload_bytes.max + limits.upload_entries.max * 1024 + (1 << 20);
@@ -74,6 +87,27 @@ impl Source for Runtime {
                 Err(Error::new(Kind::TooLarge, ID, words))
             }
             Err(e) => Err(Error::internal(e).with_id(ID)),
+        }
+    }
+}
+
+impl Runtime {
+    /// An upload that no service names is waiting for its Create, or was never meant to have one: where there are too
+    /// many, one of them goes.
+    async fn make_room(&self, tenant: &Tenant, key: &str) -> Result<(), StoreError> {
+        let kept = self.shared.blobs.list(tenant, &upload_key("")).await?;
+        let most = usize::try_from(self.shared.limits.services.max).unwrap_or(usize::MAX);
+        if kept.iter().any(|known| known == key) || kept.len() < most.saturating_mul(KEPT) {
+            return Ok(());
+        }
+        let services = self.shared.store.services(tenant).await?;
+        let named = |upload: &String| {
+            let names = |source: &str| matches!(Address::parse(source), Ok(Address::Upload(key)) if key == *upload);
+            services.iter().any(|service| names(&service.source))
+        };
+        match kept.iter().find(|upload| !named(upload)) {
+            Some(orphan) => self.shared.blobs.delete(tenant, orphan).await.map(drop),
+            None => Ok(()),
         }
     }
 }

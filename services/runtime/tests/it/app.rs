@@ -108,7 +108,7 @@ pub struct World {
     pub limits: Limits,
     pub mode: Mode,
     records: Arc<MemoryRecords>,
-    blobs: Arc<MemoryBlobs>,
+    pub blobs: Arc<MemoryBlobs>,
 }
 
 impl World {

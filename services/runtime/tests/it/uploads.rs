@@ -88,3 +88,23 @@ async fn an_upload_is_bounded() {
     );
     app.stop().await;
 }
+
+#[tokio::test]
+async fn uploads_that_no_service_names_do_not_pile_up() {
+    use micro_storage::blobs::Blobs as _;
+    let mut world = World::new();
+    world.limits.services.max = 2;
+    let app = world.start().await;
+    let ada = app.ada();
+    ada.run("aaa", script("exec sleep 1000\n")).await;
+    for n in 0..20 {
+        ada.upload(&format!("never-run-{n}"), script(""))
+            .await
+            .expect("uploaded");
+    }
+    let tenant = ada.caller.enter("").expect("her own");
+    let kept = app.world.blobs.list(&tenant, "source/").await.expect("listed");
+    assert_eq!(kept.len(), 4, "{kept:?}");
+    assert!(kept.contains(&"source/aaa:latest".to_owned()), "{kept:?}");
+    app.stop().await;
+}
