@@ -178,7 +178,9 @@ fn relay(child: &mut Child, ready: Ready) -> Result<(), (Ready, String)> {
         {
             let _ = ready.send(Ok(()));
         }
-        if line.contains("FATAL:") || line.contains("PANIC:") {
+        // Sessions that end because we stop the server are no news.
+        let told_to_stop = line.contains("due to administrator command");
+        if (line.contains("FATAL:") || line.contains("PANIC:")) && !told_to_stop {
             tracing::warn!(target: "postgres", "{line}");
         } else {
             tracing::debug!(target: "postgres", "{line}");

@@ -84,7 +84,10 @@ impl Database {
                 (own.urls().clone(), Some(own))
             }
         };
-        migrate(&urls).await.context("migrating the database")?;
+        let applied = migrate(&urls).await.context("migrating the database")?;
+        if applied > 0 {
+            tracing::info!(migrations = applied, "the database is up to date");
+        }
         let db = Db::connect(&urls, micro_storage::db::Options::default())
             .await
             .context("connecting to the database")?;

@@ -128,7 +128,7 @@ async fn apply_pending(conn: &mut PgConnection, roles: &Roles) -> Result<usize, 
             .bind(&migration.checksum)
             .execute(&mut *conn)
             .await?;
-        tracing::info!(migration = migration.name, "applied");
+        tracing::debug!(migration = migration.name, "applied");
     }
     Ok(count)
 }

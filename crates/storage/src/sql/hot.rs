@@ -8,7 +8,7 @@ use std::sync::{
 
 use secrecy::SecretString;
 use tokio::sync::Mutex;
-use tokio_postgres::{Client, Config, Row, Statement, types::ToSql};
+use tokio_postgres::{Client, Config, Row, Statement, error::SqlState, types::ToSql};
 
 use super::tls;
 use crate::{StoreError, db::Db};
@@ -140,7 +140,12 @@ async fn connect(config: &Config, connector: tls::Connector) -> Result<Client, S
     let (client, connection) = config.connect(connector).await?;
     tokio::spawn(async move {
         if let Err(error) = connection.await {
-            tracing::warn!(%error, "a shared database connection ended; the next call makes another");
+            // A database that was told to stop ends its connections: expected at the end, and retried otherwise.
+            if error.code() == Some(&SqlState::ADMIN_SHUTDOWN) {
+                tracing::debug!("the database was told to stop");
+            } else {
+                tracing::warn!(%error, "a shared database connection ended; the next call makes another");
+            }
         }
     });
     Ok(client)
