@@ -54,6 +54,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Call(commands::call::Args),
+    Config(commands::config::Args),
     Env(commands::env::Args),
     Kill(commands::kill::Args),
     Login(commands::login::Args),
@@ -66,6 +67,7 @@ pub enum Command {
     Signup(commands::signup::Args),
     Stats(commands::stats::Args),
     Status(commands::status::Args),
+    Store(commands::store::Args),
     Stream(commands::stream::Args),
     Update(commands::update::Args),
     User(commands::user::Args),

@@ -9,6 +9,7 @@ mod operators_door;
 mod platform;
 mod ports;
 mod sdk;
+mod store_and_config;
 mod stores;
 
 use std::time::Duration;

@@ -7,9 +7,11 @@ use micro_client::{Client, Endpoint};
 use micro_error::{Error, Kind};
 use micro_proto::{
     auth::{AccountsClient, AuthClient, SessionsClient},
+    config::ConfigClient,
     registry::RegistryClient,
     runtime::{ReleasesClient, RuntimeClient, SourceClient},
     signup::SessionClient,
+    store::StoreClient,
 };
 use micro_rpc::Streaming;
 use micro_tenancy::{Caller, Metadata};
@@ -133,6 +135,16 @@ impl Session {
     /// `runtime.Releases`
     pub fn releases(&self) -> ReleasesClient<Client> {
         ReleasesClient::new(self.client.clone())
+    }
+
+    /// `store.Store`
+    pub fn store(&self) -> StoreClient<Client> {
+        StoreClient::new(self.client.clone())
+    }
+
+    /// `config.Config`
+    pub fn config(&self) -> ConfigClient<Client> {
+        ConfigClient::new(self.client.clone())
     }
 
     /// `signup.Session`

@@ -20,7 +20,7 @@ use micro_tenancy::{
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 
-use super::{STOP, data_dir::DataDir, sdk, stores::Stores};
+use super::{STOP, data_dir::DataDir, sdk, store_and_config, stores::Stores};
 
 /// Rates that are remembered in this process at once.
 const RATES: usize = 100_000;
@@ -55,11 +55,33 @@ impl Ground {
         let authority = Authority::for_boot();
         Ok(Self {
             authority,
-            clock: Arc::new(SystemClock),
+            clock: clock(),
             signing_key,
             limiter,
         })
     }
+}
+
+#[cfg(not(feature = "failpoints"))]
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
+
+/// In a build for tests the whole server may live later: `MICRO_CLOCK_AHEAD` seconds.
+#[cfg(feature = "failpoints")]
+fn clock() -> Arc<dyn Clock> {
+    struct Ahead(time::Duration);
+    impl Clock for Ahead {
+        fn now(&self) -> time::OffsetDateTime {
+            SystemClock.now() + self.0
+        }
+    }
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test's switch, not configuration: off in every release"
+    )]
+    let seconds = std::env::var("MICRO_CLOCK_AHEAD").ok().and_then(|s| s.parse().ok());
+    Arc::new(Ahead(time::Duration::seconds(seconds.unwrap_or(0))))
 }
 
 /// What a profile decides for the core.
@@ -159,6 +181,7 @@ impl Core {
         let mut services = self.auth.services();
         services.extend(self.registry.services());
         services.extend(runtime_services(&runtime));
+        services.extend(store_and_config::start(config, data, ground, stores)?);
         services.extend(more);
         let gateway = Gateway::start(
             GatewayConfig {
@@ -168,6 +191,7 @@ impl Core {
                 tls: None,
                 apps_domain: None,
                 version: env!("CARGO_PKG_VERSION").into(),
+                local: self.local,
                 limits: Limits::DEVELOPER,
                 core_runtime: Some(Handle::current()),
             },
@@ -238,7 +262,7 @@ fn runtime_services(runtime: &Arc<Runtime>) -> Vec<Arc<dyn Service>> {
 /// What the domain `micro` of the registry lists.
 fn core_descriptors() -> Vec<&'static ServiceDescriptor> {
     micro_proto::services()
-        .filter(|s| matches!(s.package, "auth" | "registry" | "runtime"))
+        .filter(|s| matches!(s.package, "auth" | "config" | "registry" | "runtime" | "store"))
         .collect()
 }
 

@@ -1,6 +1,7 @@
 //! The commands: which there are, and how one is run.
 
 pub mod call;
+pub mod config;
 pub mod env;
 pub mod kill;
 pub mod login;
@@ -14,6 +15,7 @@ pub mod services;
 pub mod signup;
 pub mod stats;
 pub mod status;
+pub mod store;
 pub mod stream;
 pub mod update;
 pub mod user;
@@ -61,6 +63,7 @@ fn dispatch(cli: Cli) -> Result {
     let ctx = Ctx::new(out, cli.env)?;
     match command {
         Command::Call(args) => block_on(call::run(args, &ctx)),
+        Command::Config(args) => block_on(config::run(args, &ctx)),
         Command::Env(args) => env::run(args, &ctx),
         Command::Kill(args) => block_on(kill::run(args, &ctx)),
         Command::Login(args) if args.wants_help() => help("login"),
@@ -74,6 +77,7 @@ fn dispatch(cli: Cli) -> Result {
         Command::Signup(args) => block_on(signup::run(args, &ctx)),
         Command::Stats(args) => block_on(stats::run(args, &ctx)),
         Command::Status(args) => block_on(status::run(args, &ctx)),
+        Command::Store(args) => block_on(store::run(args, &ctx)),
         Command::Stream(args) => block_on(stream::run(args, &ctx)),
         Command::Update(args) => block_on(update::run(args, &ctx)),
         Command::User(args) => block_on(user::run(args, &ctx)),

@@ -59,8 +59,8 @@ fn what_micro_does_not_know_it_says() {
         "Unrecognized subcommand for micro user: nope. Please refer to 'micro user --help'",
     );
     refused(
-        &["config", "get", "a"],
-        "`micro config` is not in this version yet. See `micro --help` for what is.",
+        &["gen", "proto"],
+        "`micro gen` is not in this version yet. See `micro --help` for what is.",
     );
 }
 

@@ -154,7 +154,10 @@ async fn serve(router: Arc<Router>, socket: tokio::net::TcpStream) {
 }
 
 fn router(state: &Arc<State>) -> Router {
+    let [store, config] = crate::kept::services();
     Router::default()
+        .with(store)
+        .with(config)
         .with(Arc::new(auth::AuthServer::new(state.clone())))
         .with(Arc::new(auth::SessionsServer::new(state.clone())))
         .with(Arc::new(registry::RegistryServer::new(state.clone())))
@@ -203,7 +206,7 @@ impl State {
     }
 }
 
-fn known(caller: &Caller) -> Result<(), Error> {
+pub fn known(caller: &Caller) -> Result<(), Error> {
     match caller.bearer() {
         Some(token) if token.expose_secret().starts_with("access-") => Ok(()),
         _ => refused(Kind::Unauthenticated, "fake", "An account is required"),

@@ -3,9 +3,11 @@
 mod environments;
 mod errors;
 mod fake;
+mod kept;
 mod keyboard;
 mod logins;
 mod releases;
 mod services;
 mod signups;
 mod terminal;
+mod values;

@@ -1,0 +1,52 @@
+//! `micro config`: the configuration of a namespace.
+
+mod del;
+mod get;
+mod set;
+
+use std::ffi::OsString;
+
+use clap::Subcommand;
+
+use crate::{
+    ctx::Ctx,
+    exit::{Failure, Result},
+};
+
+/// Manage configuration values
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  micro config set greeter.words '{\"hello\":\"Hi\"}'\n  micro config get greeter.words.hello\n  micro config set --secret greeter.key\n  micro config del greeter"
+)]
+pub struct Args {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Get(get::Args),
+    Set(set::Args),
+    #[command(alias = "delete")]
+    Del(del::Args),
+    #[command(external_subcommand)]
+    Unknown(Vec<OsString>),
+}
+
+/// Runs it.
+pub async fn run(args: Args, ctx: &Ctx) -> Result {
+    match args.verb {
+        None => super::help("config"),
+        Some(Verb::Get(args)) => get::run(args, ctx).await,
+        Some(Verb::Set(args)) => set::run(args, ctx).await,
+        Some(Verb::Del(args)) => del::run(args, ctx).await,
+        Some(Verb::Unknown(words)) => Err(super::unknown_subcommand("config", &words)),
+    }
+}
+
+/// A key that was given.
+fn key(given: Option<String>) -> Result<String> {
+    given
+        .filter(|key| !key.is_empty())
+        .ok_or_else(|| Failure::plain("Key cannot be blank"))
+}
