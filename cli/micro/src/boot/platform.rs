@@ -6,7 +6,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::{Context, Result, bail};
 use axum::Router;
 use micro_billing::Billing;
-use micro_domain::Plan;
+use micro_domain::{Money, Plan};
 use micro_gateway::Metrics;
 use micro_mail::{Mailbox, Mailer, Smtp};
 use micro_namespaces::{IdentitiesService, NamespacesService};
@@ -25,7 +25,7 @@ use micro_serve::{
 use micro_signup::{Signup, SignupConfig, SignupLimits};
 use micro_storage::{Db, jobs::Worker, leases::Lease};
 use micro_tenancy::{Caller, SystemTask};
-use micro_web::WebConfig;
+use micro_web::{WebConfig, WebListener};
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
@@ -55,10 +55,9 @@ pub async fn serve(config: Config, data: DataDir, stop: CancellationToken) -> Re
     let lease = sole_server(&config, &db, &ground).await?;
     let stores = Stores::sql(&config, &data, &database).await?;
 
-    let services = Services::join(&config, &ground, &db, &stores, web.local_addr()?)?;
+    let (core, services) = Services::join(&config, &ground, &db, &stores, web.local_addr()?)?;
     let mut registry = Registry::default();
     let metrics = Arc::new(Metrics::register(&mut registry));
-    let core = services.core;
     let more = vec![
         Arc::new(SignupServer::new(Arc::new(services.signup.clone()))) as Arc<dyn Service>,
         Arc::new(SessionServer::new(Arc::new(services.signup.clone()))),
@@ -74,7 +73,9 @@ pub async fn serve(config: Config, data: DataDir, stop: CancellationToken) -> Re
     tokio::spawn(async move { sweeping.keep_swept(sweeper_stop).await });
 
     let web_address = web.local_addr()?;
-    let pages = tokio::spawn(serve_pages(web, services.pages, background.clone()));
+    let proxy = open.gateway.addresses().proxy;
+    let pages = pages(&config, &services, proxy, ground.authority.system(SystemTask::Signup));
+    let pages = tokio::spawn(serve_pages(web, pages, background.clone()));
     let admin = match config.admin_address {
         Some(address) => Some(operators_door::bind(address, "MICRO_ADMIN_ADDRESS").await?),
         None => None,
@@ -96,7 +97,7 @@ pub async fn serve(config: Config, data: DataDir, stop: CancellationToken) -> Re
     Banner {
         addresses: &addresses,
         public_url: Some(services.public_url.as_str()),
-        mailbox: services.mailbox,
+        mailbox: services.mailbox.is_some(),
         operator_secret,
         default_admin: false,
     }
@@ -118,17 +119,16 @@ pub async fn serve(config: Config, data: DataDir, stop: CancellationToken) -> Re
 
 /// The platform's services, joined but not yet reachable.
 struct Services {
-    core: Core,
     signup: Signup,
     billing: Billing,
     operators: Arc<OperatorsService>,
-    pages: Router,
+    price: Option<Money>,
     public_url: Url,
-    mailbox: bool,
+    mailbox: Option<Mailbox>,
 }
 
 impl Services {
-    fn join(config: &Config, ground: &Ground, db: &Db, stores: &Stores, web: SocketAddr) -> Result<Self> {
+    fn join(config: &Config, ground: &Ground, db: &Db, stores: &Stores, web: SocketAddr) -> Result<(Core, Self)> {
         let public_url = match &config.public_url {
             Some(url) => url.clone(),
             None => Url::parse(&format!("http://{web}/"))?,
@@ -185,30 +185,35 @@ impl Services {
             authority.clone(),
             clock,
         ));
-        let pages = micro_web::router(
-            WebConfig {
-                public_url: public_url.clone(),
-                proxy_address: config.proxy_address.to_string(),
-                price: price.map(|p| p.to_string()),
-                checkout_origins: checkout_origins(config),
-            },
-            micro_web::Ports {
-                pages: Arc::new(signup.clone()),
-                caller: authority.system(SystemTask::Signup),
-                mailbox: mailbox.clone(),
-            },
-        );
-        let pages = pages.merge(billing.webhooks());
-        Ok(Self {
-            core,
+        let services = Self {
             signup,
             billing,
             operators,
-            pages,
+            price,
             public_url,
-            mailbox: mailbox.is_some(),
-        })
+            mailbox,
+        };
+        Ok((core, services))
     }
+}
+
+/// The web door's pages, and where the payment provider reports.
+fn pages(config: &Config, services: &Services, proxy: SocketAddr, caller: Caller) -> Router {
+    let public_host = config.public_url.as_ref().and_then(Url::host_str);
+    let web = micro_web::router(
+        WebConfig {
+            public_url: services.public_url.clone(),
+            proxy_address: public_host.map_or_else(|| proxy.to_string(), |host| format!("{host}:{}", proxy.port())),
+            price: services.price.map(|p| p.to_string()),
+            checkout_origins: checkout_origins(config),
+        },
+        micro_web::Ports {
+            pages: Arc::new(services.signup.clone()),
+            caller,
+            mailbox: services.mailbox.clone(),
+        },
+    );
+    web.merge(services.billing.webhooks())
 }
 
 fn billing(config: &Config, ground: &Ground, db: &Db) -> Result<Billing> {
@@ -285,7 +290,7 @@ async fn keep_lease(lease: Option<Lease>, ground: &Ground, stop: CancellationTok
 }
 
 async fn serve_pages(listener: TcpListener, pages: Router, stop: CancellationToken) {
-    if let Err(e) = axum::serve(listener, pages)
+    if let Err(e) = axum::serve(WebListener::new(listener), pages)
         .with_graceful_shutdown(stop.cancelled_owned())
         .await
     {
