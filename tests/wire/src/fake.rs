@@ -1,0 +1,138 @@
+//! A server that answers with recorded bytes.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use anyhow::Result;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body_util::{BodyExt, Full, combinators::BoxBody};
+use hyper::{body::Incoming, server::conn::http2, service::service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use micro_error::{Error, Kind};
+use micro_rpc::{Code, Status};
+use tokio::{net::TcpListener, runtime::Runtime};
+
+use crate::vectors::{Exchange, Side};
+
+/// The running server.
+pub struct Fake {
+    /// Where it answers.
+    pub address: SocketAddr,
+    script: Arc<Mutex<Script>>,
+    _runtime: Runtime,
+}
+
+#[derive(Default)]
+struct Script {
+    replies: BTreeMap<String, VecDeque<Exchange>>,
+    asked: Vec<String>,
+}
+
+impl Fake {
+    /// Starts it with nothing to say.
+    pub fn start() -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()?;
+        let script = Arc::<Mutex<Script>>::default();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
+        let address = listener.local_addr()?;
+        runtime.spawn(accept(listener, script.clone()));
+        Ok(Self {
+            address,
+            script,
+            _runtime: runtime,
+        })
+    }
+
+    /// From now on it answers with these, in their order for each path.
+    pub fn play(&self, exchanges: &[Exchange]) {
+        let mut script = self.script.lock().unwrap_or_else(PoisonError::into_inner);
+        *script = Script::default();
+        for exchange in exchanges {
+            script
+                .replies
+                .entry(exchange.path.clone())
+                .or_default()
+                .push_back(exchange.clone());
+        }
+    }
+
+    /// The paths it was asked since it plays these.
+    pub fn asked(&self) -> Vec<String> {
+        self.script.lock().unwrap_or_else(PoisonError::into_inner).asked.clone()
+    }
+}
+
+async fn accept(listener: TcpListener, script: Arc<Mutex<Script>>) {
+    while let Ok((socket, _)) = listener.accept().await {
+        let script = script.clone();
+        let answer = service_fn(move |request| answer(script.clone(), request));
+        let serve = http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), answer);
+        tokio::spawn(serve);
+    }
+}
+
+type Reply = Response<BoxBody<Bytes, Infallible>>;
+
+async fn answer(script: Arc<Mutex<Script>>, request: Request<Incoming>) -> Result<Reply, Infallible> {
+    let path = request.uri().path().to_owned();
+    let content_type = request.headers().get("content-type").cloned();
+    let exchange = {
+        let mut script = script.lock().unwrap_or_else(PoisonError::into_inner);
+        script.asked.push(path.clone());
+        script.replies.get_mut(&path).and_then(VecDeque::pop_front)
+    };
+    // A stream whose client keeps its side open is answered without waiting for more.
+    if exchange.as_ref().is_none_or(|e| e.client_half_closed) {
+        request.into_body().collect().await.ok();
+    }
+    let mut reply = match exchange {
+        Some(exchange) => recorded(&exchange),
+        None => refused(&unknown(&path)),
+    };
+    if let Some(content_type) = content_type {
+        reply.headers_mut().insert("content-type", content_type);
+    }
+    Ok(reply)
+}
+
+fn recorded(exchange: &Exchange) -> Reply {
+    let sent = exchange.sent_by(Side::Server);
+    let text = exchange.grpc_message.clone().unwrap_or_default();
+    let failed = (exchange.grpc_code != 0).then(|| Status::plain(Code(exchange.grpc_code), text));
+    if let (true, Some(status)) = (sent.is_empty(), &failed) {
+        return refused(status);
+    }
+    let mut trailers = HeaderMap::new();
+    match failed {
+        Some(status) => status.write(&mut trailers),
+        None => drop(trailers.insert("grpc-status", HeaderValue::from_static("0"))),
+    }
+    let framed: Vec<Bytes> = sent.iter().map(|m| micro_rpc::frame(m)).collect();
+    let body = Full::new(Bytes::from(framed.concat())).with_trailers(async { Some(Ok(trailers)) });
+    Response::new(body.boxed())
+}
+
+fn refused(status: &Status) -> Reply {
+    let mut reply = Response::new(Full::new(Bytes::new()).boxed());
+    status.write(reply.headers_mut());
+    reply
+}
+
+/// As upstream's server says that it has no such handler, and that there is no such service.
+fn unknown(path: &str) -> Status {
+    const CORE: [&str; 7] = ["auth", "broker", "config", "events", "registry", "runtime", "store"];
+    let (service, handler) = micro_rpc::Path::parse(path).map_or(("", ""), |p| (p.service, p.handler));
+    if CORE.contains(&service) {
+        return Status::unknown_handler(handler);
+    }
+    let words = format!("service {service}: route not found");
+    Error::new(Kind::Internal, "go.micro.client", words).into()
+}
