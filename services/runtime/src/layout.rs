@@ -94,6 +94,11 @@ impl Layout {
         Ok(Self(root.canonicalize()?))
     }
 
+    /// Makes a namespace's folder.
+    pub fn ensure_namespace(&self, namespace: NamespaceId) -> io::Result<()> {
+        private_dir(&self.0.join("namespaces").join(namespace.to_string()))
+    }
+
     /// A service's folder.
     pub fn home(&self, namespace: NamespaceId, id: &ServiceId) -> Home {
         let services = self.0.join("namespaces").join(namespace.to_string()).join("services");

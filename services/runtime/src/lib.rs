@@ -22,6 +22,7 @@ mod source;
 mod state;
 mod store;
 mod supervisor;
+mod walls;
 
 use std::{
     collections::HashMap,

@@ -37,7 +37,7 @@ use super::{
     core::{Choices, Core, Ground},
     data_dir::DataDir,
     operators_door::{self, Door},
-    ports::{Directory, Names},
+    ports::{Directory, Names, RuntimeWall},
     stores::{Database, Stores},
 };
 
@@ -64,6 +64,7 @@ pub async fn serve(config: Config, data: DataDir, stop: CancellationToken) -> Re
     ];
     let open = core.open(&config, &data, &ground, &stores, metrics, more).await?;
 
+    services.wall.attach(open.runtime.clone());
     let background = stop.child_token();
     let worker = Worker::new(&db, ground.authority.clone(), ground.clock.clone());
     let worker = services.signup.on_jobs(services.billing.on_jobs(worker));
@@ -119,6 +120,7 @@ pub async fn serve(config: Config, data: DataDir, stop: CancellationToken) -> Re
 
 /// The platform's services, joined but not yet reachable.
 struct Services {
+    wall: Arc<RuntimeWall>,
     signup: Signup,
     billing: Billing,
     operators: Arc<OperatorsService>,
@@ -134,7 +136,8 @@ impl Services {
             None => Url::parse(&format!("http://{web}/"))?,
         };
         let (clock, authority) = (ground.clock.clone(), ground.authority.clone());
-        let namespaces = Arc::new(NamespacesService::new(db.clone(), clock.clone(), vec![]));
+        let wall = Arc::new(RuntimeWall::default());
+        let namespaces = Arc::new(NamespacesService::new(db.clone(), clock.clone(), vec![wall.clone()]));
         let identities = Arc::new(IdentitiesService::new(db.clone(), clock.clone()));
         let names = Arc::new(Names(namespaces.clone()));
         let core = Core::new(
@@ -186,6 +189,7 @@ impl Services {
             clock,
         ));
         let services = Self {
+            wall,
             signup,
             billing,
             operators,

@@ -1,13 +1,14 @@
 //! Small adapters between services that do not know each other.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use micro_domain::{AccountId, Email, Namespace, NamespaceName};
 use micro_error::{Error, Kind};
 use micro_gateway::FindNamespace;
-use micro_namespaces::NamespacesService;
+use micro_namespaces::{NamespacesService, Wall};
 use micro_proto::namespaces::{FindIdentityRequest, Identities};
+use micro_runtime::Runtime;
 use micro_tenancy::{Authority, SystemTask};
 
 /// Auth's directory: where an address belongs, as the platform's identities say.
@@ -64,6 +65,44 @@ impl micro_auth::Namespaces for Names {
 impl FindNamespace for Names {
     async fn find(&self, name: &NamespaceName) -> Result<Option<Namespace>, Error> {
         self.look_up(name).await
+    }
+}
+
+/// The runtime's wall around each new namespace: uids and a folder of its own. The runtime is put in its place
+/// once it exists; until then a namespace has to wait.
+#[derive(Default)]
+pub struct RuntimeWall(OnceLock<Arc<Runtime>>);
+
+impl RuntimeWall {
+    /// Puts the runtime in its place. The first one stays.
+    pub fn attach(&self, runtime: Arc<Runtime>) {
+        let _first_stays = self.0.set(runtime);
+    }
+
+    fn runtime(&self) -> Result<&Runtime, Error> {
+        let starting = || {
+            Error::new(
+                Kind::Unavailable,
+                "runtime",
+                "The runtime is still starting. Please try again.",
+            )
+        };
+        self.0.get().map(Arc::as_ref).ok_or_else(starting)
+    }
+}
+
+#[async_trait]
+impl Wall for RuntimeWall {
+    fn name(&self) -> &'static str {
+        "runtime"
+    }
+
+    async fn raise(&self, namespace: &Namespace) -> Result<(), Error> {
+        self.runtime()?.admit(namespace).await
+    }
+
+    async fn lower(&self, namespace: &Namespace) -> Result<(), Error> {
+        self.runtime()?.evict(namespace).await
     }
 }
 

@@ -70,20 +70,8 @@ impl wire::Runtime for Runtime {
             .enter_as_admin(&options.namespace)
             .map_err(|e| e.with_id(DELETE))?;
         let id = service_id(&service, DELETE)?;
-        if !self.shared.store.forget(&tenant, &id).await.map_err(Error::internal)? {
+        if !self.remove(&tenant, &id).await? {
             return Err(Error::new(Kind::NotFound, DELETE, "not found"));
-        }
-        if let Some(service) = self.service(tenant.id(), &id) {
-            service.erase().await;
-            let key = (tenant.id(), id);
-            let mut services = self.services();
-            // Unless it was created again meanwhile.
-            if services
-                .get(&key)
-                .is_some_and(|known| std::sync::Arc::ptr_eq(&known.service, &service))
-            {
-                services.remove(&key);
-            }
         }
         Ok(wire::DeleteResponse {})
     }

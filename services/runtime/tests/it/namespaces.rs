@@ -121,3 +121,26 @@ async fn a_namespace_named_in_a_message_is_refused() {
     assert_eq!(ada.status("greeter").await, 4);
     app.stop().await;
 }
+
+#[tokio::test]
+async fn a_namespace_has_its_folder_before_its_first_service_and_loses_all_when_it_is_evicted() {
+    let app = App::start().await;
+    let (ada, bob) = (app.person("ada-ns"), app.person("bobs-ns"));
+    let namespace = ada.caller.enter("").expect("her own").namespace().clone();
+    let folder = app.world.data_dir().join("namespaces").join(namespace.id.to_string());
+    for _ in 0..2 {
+        app.runtime.admit(&namespace).await.expect("admitted, again too");
+        assert!(folder.is_dir());
+    }
+    for person in [&ada, &bob] {
+        person.run("greeter", script("echo here\nexec sleep 1000\n")).await;
+        person.wait_for("greeter", 4).await;
+    }
+    for _ in 0..2 {
+        app.runtime.evict(&namespace).await.expect("evicted, again too");
+        assert!(ada.services().await.is_empty());
+        assert!(ada.serving("greeter").is_empty());
+    }
+    assert_eq!(bob.status("greeter").await, 4, "the neighbour's goes on");
+    app.stop().await;
+}
