@@ -24,8 +24,20 @@ pub fn frame(message: &[u8]) -> Bytes {
     framed.freeze()
 }
 
+/// Asked about each message by its length, before it is gathered; what it gives is held until the message is whole.
+pub type Room = Box<dyn Fn(usize) -> Result<Box<dyn Send>, Status> + Send>;
+
 /// The messages of a body as they arrive, and the status in its trailers if it is not OK.
 pub fn deframe<B>(body: B) -> Frames
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: std::fmt::Display,
+{
+    deframe_within(body, Box::new(|_| Ok(Box::new(()))))
+}
+
+/// [`deframe`], as far as there is room for each message.
+pub fn deframe_within<B>(body: B, room: Room) -> Frames
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: std::fmt::Display,
@@ -34,6 +46,8 @@ where
         body: Box::pin(body),
         buffered: BytesMut::new(),
         done: false,
+        room,
+        held: None,
     };
     Box::pin(stream::unfold(reader, |mut reader| async move {
         let next = reader.next().await.transpose()?;
@@ -46,6 +60,9 @@ struct Reader<B> {
     body: std::pin::Pin<Box<B>>,
     buffered: BytesMut,
     done: bool,
+    room: Room,
+    /// The room of the message that is being gathered.
+    held: Option<Box<dyn Send>>,
 }
 
 impl<B> Reader<B>
@@ -55,8 +72,14 @@ where
 {
     async fn next(&mut self) -> Result<Option<Bytes>, Status> {
         loop {
-            if let Some(message) = split(&mut self.buffered)? {
-                return Ok(Some(message));
+            if let Some(length) = announced(&self.buffered)? {
+                if self.held.is_none() {
+                    self.held = Some((self.room)(length)?);
+                }
+                if let Some(message) = split(&mut self.buffered, length) {
+                    self.held = None;
+                    return Ok(Some(message));
+                }
             }
             if self.done {
                 return self.end();
@@ -92,8 +115,8 @@ where
     }
 }
 
-/// Takes the first message off, if all of it is there.
-fn split(buffered: &mut BytesMut) -> Result<Option<Bytes>, Status> {
+/// The length of the first message, as soon as its head is there.
+fn announced(buffered: &[u8]) -> Result<Option<usize>, Status> {
     let Some((&[compressed, a, b, c, d], _)) = buffered.split_first_chunk::<FRAME_HEADER_BYTES>() else {
         return Ok(None);
     };
@@ -107,11 +130,16 @@ fn split(buffered: &mut BytesMut) -> Result<Option<Bytes>, Status> {
     if length > MAX_MESSAGE_BYTES {
         return Err(too_large(length));
     }
+    Ok(Some(length))
+}
+
+/// Takes the first message off, if all of it is there.
+fn split(buffered: &mut BytesMut, length: usize) -> Option<Bytes> {
     if buffered.len() < FRAME_HEADER_BYTES + length {
-        return Ok(None);
+        return None;
     }
     buffered.advance(FRAME_HEADER_BYTES);
-    Ok(Some(buffered.split_to(length).freeze()))
+    Some(buffered.split_to(length).freeze())
 }
 
 fn too_large(length: usize) -> Status {

@@ -22,7 +22,7 @@ pub use deadline::{Deadline, TIMEOUT_HEADER};
 pub use descriptor::{
     EnumDescriptor, FieldDescriptor, FieldType, MessageDescriptor, MethodDescriptor, MethodKind, ServiceDescriptor,
 };
-pub use frame::{FRAME_HEADER_BYTES, MAX_MESSAGE_BYTES, deframe, frame};
+pub use frame::{FRAME_HEADER_BYTES, MAX_MESSAGE_BYTES, Room, deframe, deframe_within, frame};
 pub use headers::{MAX_METADATA_BYTES, metadata, metadata_headers};
 pub use payload::{Frames, Payload, Streaming};
 pub use service::{Call, Channel, Outgoing, Path, Service};

@@ -81,7 +81,9 @@ impl<'p> Path<'p> {
     /// Takes a path apart, if it has the form of one (reference/micro-wire §1.2).
     pub fn parse(path: &'p str) -> Option<Self> {
         let (first, method) = path.strip_prefix('/')?.split_once('/')?;
-        if first.is_empty() || method.is_empty() || method.contains('/') {
+        // What a service could read as something else than the rules did is nobody's name.
+        let plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'%' | b'\\' | b'?' | b'#' | b';');
+        if first.is_empty() || method.is_empty() || method.contains('/') || !path.bytes().all(plain) {
             return None;
         }
         let (service, handler) = first.rsplit_once('.').unwrap_or(("", first));
@@ -116,6 +118,10 @@ mod tests {
             "/auth.Auth/",
             "//Token",
             "/a/b/c",
+            "/greeter.Greeter/%48ello",
+            "/greeter.Greeter/Hello;x=1",
+            "/greeter.Greeter/Hel lo",
+            "/greeter.Greeter/Héllo",
         ] {
             assert_eq!(path(bad), None, "{bad}");
         }

@@ -46,12 +46,20 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Whom anonymous calls and failed logins are counted for. Sandboxes all have the same addresses: behind an
-    /// instance's door it is the namespace.
+    /// Where a caller is, for the core, which counts failed logins by it. Sandboxes all have the same addresses:
+    /// behind an instance's door it is the namespace.
     pub fn remote(&self) -> String {
         match &*self.door {
             Door::Proxy | Door::Api => self.address.to_string(),
             Door::Instance(principal) => format!("namespace:{}", principal.namespace.id),
+        }
+    }
+
+    /// Whom anonymous calls are counted for: one subscriber has all addresses of a network.
+    pub fn counted(&self) -> String {
+        match (&*self.door, self.address) {
+            (Door::Proxy | Door::Api, IpAddr::V6(v6)) => format!("{:x?}", &v6.segments()[..4]),
+            _ => self.remote(),
         }
     }
 }
@@ -275,4 +283,22 @@ async fn until_closed<C: GracefulConnection>(connection: C, closing: Cancellatio
         () = closing.cancelled() => connection.as_mut().graceful_shutdown(),
     }
     let _ended = connection.await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_addresses_of_one_subscriber_count_together() {
+        let counted = |address: &str| {
+            let address = address.parse::<IpAddr>().expect("valid").to_canonical();
+            let door = Arc::new(Door::Api);
+            Peer { door, address }.counted()
+        };
+        assert_eq!(counted("2001:db8:1:2::7"), counted("2001:db8:1:2:ffff::9"));
+        assert_ne!(counted("2001:db8:1:2::7"), counted("2001:db8:1:3::7"));
+        assert_eq!(counted("::ffff:192.0.2.1"), counted("192.0.2.1"));
+        assert_ne!(counted("192.0.2.1"), counted("192.0.2.2"));
+    }
 }

@@ -18,6 +18,7 @@ use crate::{
     door::Door,
     edge::{Admitted, EdgeCore, Refused, Target},
     forward::Forward,
+    held,
     outcome::{self, Running},
     reply::{self, Reply},
 };
@@ -48,6 +49,12 @@ pub async fn answer(core: &EdgeCore, peer: &Peer, request: Request<Incoming>) ->
     }
     running.end_http(response.status().as_u16());
     response
+}
+
+/// A page of another site asked. No origin is allowed: it does not even learn what stands here.
+pub fn not_meant() -> Response<Reply> {
+    let text = "this is somebody's own server: it answers to this machine, not to pages of other sites";
+    response::error(StatusCode::FORBIDDEN, &Error::new(Kind::Forbidden, ID, text))
 }
 
 fn version(version: &str) -> Response<Reply> {
@@ -103,11 +110,20 @@ async fn call(
     let Admitted {
         asker,
         target: to,
-        permit,
+        held,
+        pass,
     } = deadline.bound(admitting).await??;
 
-    let limit = core.edge.limits().body_bytes;
-    let reading = async { Ok(Asked::read(&head, body, limit).await?) };
+    let limit = match &to {
+        Target::Core(_) => core.edge.longest(&asker),
+        Target::Nodes { .. } => core.edge.limits().body_bytes,
+    };
+    let payer = match (&to, &asker.principal) {
+        (Target::Nodes { namespace, .. }, _) => Some(namespace.id),
+        (Target::Core(_), principal) => principal.as_ref().map(|p| p.namespace.id),
+    };
+    let room = |bytes| payer.map_or(Ok(None), |payer| core.edge.room_for(payer, bytes));
+    let reading = async { Ok(Asked::read(&head, body, limit, room).await?) };
     let asked = deadline.bound(reading).await?;
     let codec = asked.codec;
     match to {
@@ -125,9 +141,12 @@ async fn call(
                 codec,
                 payload: Payload::One(asked.body),
             };
-            let payload = core::call(core.edge.core_runtime.as_ref(), service, call, deadline).await?;
-            let payload = logged(head.uri.path(), payload);
-            Ok(response::of(payload, codec, kind.streams_replies(), permit).await?)
+            let payload = core::call(core.edge.core_runtime.as_ref(), service, call, deadline, &held).await?;
+            let payload = match logged(head.uri.path(), payload) {
+                Payload::Many(frames) => Payload::Many(held::until_revoked(frames, pass)),
+                one @ Payload::One(_) => one,
+            };
+            Ok(response::of(payload, codec, kind.streams_replies(), held).await?)
         }
         Target::Nodes { namespace, nodes } => {
             running.blame(outcome::SERVICE_FAILED);
@@ -147,8 +166,10 @@ async fn call(
             if answer.status() != StatusCode::OK {
                 return Err(Error::new(Kind::Unavailable, ID, "the service does not answer in gRPC").into());
             }
-            let frames = deframe(answer.into_body().boxed_unsync());
-            Ok(response::of(Payload::Many(frames), codec, lines, permit).await?)
+            // One answer is bounded by its deadline.
+            let pass = pass.filter(|_| lines);
+            let frames = held::until_revoked(deframe(answer.into_body().boxed_unsync()), pass);
+            Ok(response::of(Payload::Many(frames), codec, lines, held).await?)
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use micro_domain::Limit;
+
 /// The longest that a silent connection may take to say which protocol it speaks, TLS included.
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -34,6 +36,34 @@ pub const MAX_CONNECTIONS: usize = 20_000;
 
 /// Calls of core services without an account, a second and address: signing up, logging in, asking who a token is.
 pub const ANONYMOUS_PER_SECOND: u32 = 500;
+
+/// Such calls at once, and an address.
+pub const ANONYMOUS_IN_FLIGHT: Limit = Limit {
+    name: "anonymous.in_flight",
+    max: 1_000,
+};
+
+/// The longest message of such a call.
+pub const ANONYMOUS_BYTES: Limit = Limit {
+    name: "anonymous.bytes",
+    max: 64 << 10,
+};
+
+/// Namespaces without a token, a second and address, that have to be looked for.
+pub const LOOKED_FOR_PER_SECOND: u32 = 100;
+
+/// Messages longer than this are gathered only so many at once for a namespace: a sender takes its time.
+pub const LONG_BYTES: usize = 256 << 10;
+
+/// See [`LONG_BYTES`].
+pub const LONG_IN_FLIGHT: Limit = Limit {
+    name: "messages.long_in_flight",
+    max: 32,
+};
+
+/// How often what goes on for long is looked at again: with the time that news of a revocation takes from another
+/// replica, within 5 seconds.
+pub const LOOK_AGAIN: Duration = Duration::from_millis(2_500);
 
 /// How long the HTTP API waits for an answer unless the caller says otherwise (reference/micro-wire §1.4).
 pub const API_TIMEOUT: Duration = Duration::from_secs(5);

@@ -20,6 +20,9 @@ pub struct GatewayConfig {
     pub apps_domain: Option<String>,
     /// Said by `GET /` of the HTTP API.
     pub version: String,
+    /// A local server, one person's own: its services come through the public doors too, and since its
+    /// administrator is well known, its doors are closed to pages of other sites.
+    pub local: bool,
     /// What a namespace may do.
     pub limits: Limits,
     /// Where core services run. They may hold database connections of that runtime; without it they run on

@@ -11,6 +11,8 @@ use tokio::{
     task::{JoinError, JoinHandle},
 };
 
+use crate::held::Held;
+
 /// Messages that wait between the two runtimes.
 const RELAYED: usize = 8;
 
@@ -20,6 +22,7 @@ pub async fn call(
     service: Arc<dyn Service>,
     call: Call,
     deadline: Deadline,
+    held: &Held,
 ) -> Result<Payload, Status> {
     let Some(runtime) = runtime else {
         return server::run(&*service, call, deadline).await;
@@ -28,8 +31,10 @@ pub async fn call(
         .descriptor()
         .method(&call.method)
         .is_some_and(|m| m.kind.streams_replies());
-    let relay = runtime.clone();
+    let (relay, held) = (runtime.clone(), held.clone());
     let task = runtime.spawn(async move {
+        // Finished without its caller, it still takes its room.
+        let _until_done = held;
         match server::run(&*service, call, deadline).await? {
             Payload::Many(frames) => Ok(Payload::Many(relayed(&relay, frames))),
             one @ Payload::One(_) => Ok(one),

@@ -4,10 +4,10 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
-use micro_domain::{InstanceId, Limits, Namespace, NamespaceId, NamespaceName};
+use micro_domain::{InstanceId, Limit, Limits, Namespace, NamespaceId, NamespaceName};
 use micro_error::{Error, Kind};
-use micro_limits::{InFlight, LimitKey, Permit, Rate};
-use micro_rpc::{Path, Service, Status, mesh::Node, server::Router};
+use micro_limits::{InFlight, LimitKey, Rate};
+use micro_rpc::{Path, Room, Service, Status, mesh::Node, server::Router};
 use micro_tenancy::{Principal, Reach, bounded::Bounded, rules, rules::RuleSet};
 use time::OffsetDateTime;
 use tokio::runtime::Handle;
@@ -16,9 +16,12 @@ use crate::{
     GatewayConfig, Ports,
     accept::Peer,
     api, bounds, debug,
+    door::Door,
     exchange::Exchanged,
     forward::Pool,
     grpc,
+    held::{Held, Pass},
+    here,
     identity::{self, Asker},
     reply::Reply,
     traffic::Instances,
@@ -54,7 +57,12 @@ pub struct Edge {
     limits: Limits,
     apps_domain: Option<String>,
     core: Router,
+    local: bool,
+    /// Whether the door for command lines and the HTTP API are on a loopback address.
+    loopback: (bool, bool),
     in_flight: InFlight<NamespaceId>,
+    strangers: InFlight<String>,
+    long: InFlight<NamespaceId>,
     known: Bounded<NamespaceName, (Option<Namespace>, OffsetDateTime)>,
     pools: Vec<Pool>,
     instances: Arc<Instances>,
@@ -71,7 +79,9 @@ pub struct Admitted {
     pub asker: Asker,
     pub target: Target,
     /// Counts the request as in flight until it is dropped.
-    pub permit: Option<Permit<NamespaceId>>,
+    pub held: Held,
+    /// For what may go on for long.
+    pub pass: Option<Pass>,
 }
 
 /// Where a request goes.
@@ -128,7 +138,11 @@ impl Edge {
             limits: config.limits,
             apps_domain: config.apps_domain.clone(),
             core: core_router(&ports),
+            local: config.local,
+            loopback: (config.proxy.ip().is_loopback(), config.api.ip().is_loopback()),
             in_flight: InFlight::default(),
+            strangers: InFlight::default(),
+            long: InFlight::default(),
             known: Bounded::new(bounds::NAMESPACES),
             pools: (0..cores).map(|_| Pool::new(instances.clone())).collect(),
             instances,
@@ -148,12 +162,12 @@ impl Edge {
         host: Option<&str>,
         path: Path<'_>,
     ) -> Result<Admitted, Refused> {
-        let asker = identity::identify(&self.ports, &peer.door, headers, path.service).await?;
+        let asker = identity::identify(&self.ports, self.local, &peer.door, headers, path.service).await?;
         if self.core.serves(path.service) || RESERVED.contains(&path.service) {
             return self.admit_to_core(peer, asker, headers, path).await;
         }
         let named = self.named(headers, host);
-        let namespace = self.namespace(&asker, named.as_deref()).await?;
+        let namespace = self.namespace(peer, &asker, named.as_deref()).await?;
         let endpoint = path.endpoint();
         let resource = rules::Resource::service(path.service, &endpoint);
         let Some(namespace) = namespace else {
@@ -164,15 +178,16 @@ impl Edge {
         let rules = self.rules(&namespace).await?;
         let principal = asker.principal.as_ref();
         rules::decide(&rules, principal, &namespace, &resource).check(principal, &resource)?;
-        let permit = self.count(namespace.id).await?;
+        let held = self.count(namespace.id).await?;
         let nodes = self.ports.routes.nodes(namespace.id, path.service);
         if nodes.is_empty() {
             return Err(Refused::NoRoute(path.service.to_owned()));
         }
         Ok(Admitted {
+            pass: self.pass(peer, &asker),
             asker,
             target: Target::Nodes { namespace, nodes },
-            permit: Some(permit),
+            held,
         })
     }
 
@@ -203,24 +218,70 @@ impl Edge {
             let id = format!("{}.{}.{}", path.service, path.handler, path.method);
             return Err(Error::new(Kind::Unauthenticated, id, "An account is required").into());
         }
-        let permit = match &asker.principal {
-            Some(principal) => Some(self.count(principal.namespace.id).await?),
+        let held = match &asker.principal {
+            Some(principal) => self.count(principal.namespace.id).await?,
             None => {
                 let rate = Rate::of(bounds::ANONYMOUS_PER_SECOND, time::Duration::SECOND);
-                let key = LimitKey::rate("anonymous.per_second", peer.remote());
+                let key = LimitKey::rate("anonymous.per_second", peer.counted());
                 self.ports
                     .limiter
                     .take(key, 1, rate, self.ports.clock.now())
                     .await
                     .map_err(Error::from)?;
-                None
+                let room = self.strangers.enter(peer.counted(), bounds::ANONYMOUS_IN_FLIGHT);
+                Held::new(room.map_err(Error::from)?)
             }
         };
         Ok(Admitted {
+            pass: self.pass(peer, &asker),
             asker,
             target: Target::Core(service),
-            permit,
+            held,
         })
+    }
+
+    fn pass(&self, peer: &Peer, asker: &Asker) -> Option<Pass> {
+        let (Door::Proxy | Door::Api, Some(_), Some(token)) = (&*peer.door, &asker.principal, &asker.bearer) else {
+            return None;
+        };
+        Some(Pass {
+            verifier: self.ports.verifier.clone(),
+            token: token.clone(),
+            at: self.ports.clock.now(),
+        })
+    }
+
+    /// The most bytes that the core gathers of one body of this caller's.
+    pub fn longest(&self, asker: &Asker) -> Limit {
+        match &asker.principal {
+            Some(_) => self.limits.body_bytes,
+            None => bounds::ANONYMOUS_BYTES,
+        }
+    }
+
+    /// Room in memory for the caller's messages to the core, while they are gathered.
+    pub fn room(self: &Arc<Self>, asker: &Asker) -> Room {
+        let namespace = asker.principal.as_ref().map(|p| p.namespace.id);
+        let edge = self.clone();
+        Box::new(move |bytes| match namespace {
+            Some(namespace) => Ok(Box::new(edge.room_for(namespace, bytes)?) as Box<dyn Send>),
+            None if bytes as u64 <= bounds::ANONYMOUS_BYTES.max => Ok(Box::new(())),
+            None => {
+                let limit = bounds::ANONYMOUS_BYTES;
+                let text = format!(
+                    "a message of {bytes} bytes is larger than the limit {} of {}",
+                    limit.name, limit.max
+                );
+                Err(Error::new(Kind::TooLarge, "go.micro.server", text).into())
+            }
+        })
+    }
+
+    /// Room for one long message of a namespace; short ones need none.
+    pub fn room_for(&self, namespace: NamespaceId, bytes: usize) -> Result<Option<Held>, Error> {
+        let long = bytes > bounds::LONG_BYTES;
+        let permit = long.then(|| self.long.enter(namespace, bounds::LONG_IN_FLIGHT));
+        Ok(permit.transpose()?.map(Held::new))
     }
 
     /// The namespace that a request names, by header or by host.
@@ -235,7 +296,7 @@ impl Edge {
 
     /// The namespace whose service is called. With an account, only what that account may enter; without one,
     /// any may be named, and its rules decide. None where there is no such namespace.
-    async fn namespace(&self, asker: &Asker, named: Option<&str>) -> Result<Option<Namespace>, Error> {
+    async fn namespace(&self, peer: &Peer, asker: &Asker, named: Option<&str>) -> Result<Option<Namespace>, Error> {
         let name = match (&asker.principal, named) {
             (Some(p), None) => return Ok(Some(p.namespace.clone())),
             (Some(p), Some(named)) if named == p.namespace.name.as_str() => return Ok(Some(p.namespace.clone())),
@@ -251,6 +312,12 @@ impl Edge {
             && now < until
         {
             return Ok(found);
+        }
+        if asker.principal.is_none() {
+            // Each name that nobody asked for yet is a question to the database.
+            let rate = Rate::of(bounds::LOOKED_FOR_PER_SECOND, time::Duration::SECOND);
+            let key = LimitKey::rate("anonymous.looked_for", peer.counted());
+            self.ports.limiter.take(key, 1, rate, now).await?;
         }
         let (namespaces, wanted) = (self.ports.namespaces.clone(), name.clone());
         let found = self.off_core(async move { namespaces.find(&wanted).await }).await?;
@@ -279,7 +346,7 @@ impl Edge {
     }
 
     /// Counts a request against its namespace's limits.
-    async fn count(&self, namespace: NamespaceId) -> Result<Permit<NamespaceId>, Error> {
+    async fn count(&self, namespace: NamespaceId) -> Result<Held, Error> {
         /// The rate is an average over so many seconds.
         const OVER: u32 = 10;
         let limit = self.limits.requests_per_second;
@@ -287,7 +354,9 @@ impl Edge {
         let rate = Rate::of(count, time::Duration::seconds(i64::from(OVER)));
         let key = LimitKey::rate(limit.name, namespace.uuid().as_bytes());
         self.ports.limiter.take(key, 1, rate, self.ports.clock.now()).await?;
-        Ok(self.in_flight.enter(namespace, self.limits.requests_in_flight)?)
+        Ok(Held::new(
+            self.in_flight.enter(namespace, self.limits.requests_in_flight)?,
+        ))
     }
 
     /// See `Traffic::drained`.
@@ -304,6 +373,16 @@ impl Edge {
 
 impl EdgeCore {
     pub async fn handle(&self, peer: &Peer, request: Request<Incoming>) -> Response<Reply> {
+        let loopback = match &*peer.door {
+            Door::Proxy => Some(self.edge.loopback.0),
+            Door::Api => Some(self.edge.loopback.1),
+            Door::Instance(_) => None,
+        };
+        if let Some(loopback) = loopback.filter(|_| self.edge.local)
+            && !here::is_meant(&request, loopback)
+        {
+            return api::not_meant();
+        }
         match grpc::kind(request.headers()) {
             Some(grpc::Kind::Grpc) => grpc::answer(self, peer, request).await,
             Some(grpc::Kind::Web) => grpc::answer_web(self, peer, request).await,

@@ -38,7 +38,10 @@ impl Exchanged {
         service: &str,
         now: OffsetDateTime,
     ) -> Option<HeaderValue> {
-        let principal = asker.behalf.as_ref().or(asker.principal.as_ref())?;
+        // Whom an instance speaks for is its own namespace's affair: elsewhere it speaks for itself.
+        let home = asker.principal.as_ref().map(|p| p.namespace.id);
+        let behalf = asker.behalf.as_ref().filter(|_| home == Some(namespace.id));
+        let principal = behalf.or(asker.principal.as_ref())?;
         let key = key(asker, principal, namespace, service);
         if let Some((header, until)) = self.made.get(&key)
             && now < until

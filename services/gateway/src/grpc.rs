@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use micro_error::{Error, Kind as ErrorKind};
-use micro_rpc::{Call, Code, Codec, Deadline, Path, Payload, Status, deframe, metadata, server};
+use micro_rpc::{Call, Code, Codec, Deadline, Path, Payload, Status, deframe_within, metadata, server};
 use tower::{Layer, Service, service_fn};
 
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
     api, core,
     edge::{Admitted, EdgeCore, Refused, Target},
     forward::Forward,
+    held::{self, Held, Pass},
     outcome::{self, Running},
     reply::{self, Reply},
 };
@@ -44,31 +45,29 @@ where
     let mut running = Running::begin(&peer.door, &path, &core.edge.ports.metrics);
     let codec = server::codec_of(request.headers()).unwrap_or(Codec::Proto);
     match route(core, peer, &path, request, &mut running).await {
-        Ok(Routed::Answered(response, held)) => running.follow(response.map(BodyExt::boxed_unsync), held),
+        Ok(Routed::Answered(response, held, pass)) => running.follow(response, held, pass),
         Ok(Routed::Called(outcome, held)) => {
             // Plain statuses speak of what was asked: no such method, a message that cannot be read.
             if matches!(outcome, Err(Status::Plain { .. })) {
                 running.blame(outcome::REFUSED);
             }
-            running.follow(server::respond(codec, &path, outcome), held)
+            running.follow(server::respond(codec, &path, outcome), held, None)
         }
         Err(refused) => {
             if matches!(refused, Refused::NoRoute(_)) {
                 running.blame(outcome::REFUSED);
             }
-            running.follow(server::respond(codec, &path, Err(refused.into())), ())
+            running.follow(server::respond(codec, &path, Err(refused.into())), (), None)
         }
     }
 }
 
 enum Routed {
     /// By a node.
-    Answered(Response<Reply>, Held),
+    Answered(Response<Reply>, Held, Option<Pass>),
     /// By a service of this process.
     Called(Result<Payload, Status>, Held),
 }
-
-type Held = Option<micro_limits::Permit<micro_domain::NamespaceId>>;
 
 async fn route<B>(
     core: &EdgeCore,
@@ -89,7 +88,12 @@ where
     let (head, body) = request.into_parts();
     let deadline = Deadline::of(&head.headers);
     let admitting = async { Ok(core.edge.admit(peer, &head.headers, None, parsed).await) };
-    let Admitted { asker, target, permit } = deadline.bound(admitting).await??;
+    let Admitted {
+        asker,
+        target,
+        held,
+        pass,
+    } = deadline.bound(admitting).await??;
     match target {
         Target::Core(service) => {
             let codec = server::codec_of(&head.headers).ok_or_else(|| unsupported(&head.headers, parsed.service))?;
@@ -99,12 +103,14 @@ where
                 caller: asker.caller(&core.edge.ports, metadata),
                 method: parsed.method.to_owned(),
                 codec,
-                payload: Payload::Many(deframe(body)),
+                payload: Payload::Many(deframe_within(body, core.edge.room(&asker))),
             };
-            Ok(Routed::Called(
-                core::call(core.edge.core_runtime.as_ref(), service, call, deadline).await,
-                permit,
-            ))
+            let outcome = core::call(core.edge.core_runtime.as_ref(), service, call, deadline, &held).await;
+            let outcome = outcome.map(|payload| match payload {
+                Payload::Many(frames) => Payload::Many(held::until_revoked(frames, pass)),
+                one @ Payload::One(_) => one,
+            });
+            Ok(Routed::Called(outcome, held))
         }
         Target::Nodes { namespace, nodes } => {
             running.blame(outcome::SERVICE_FAILED);
@@ -117,7 +123,7 @@ where
             };
             let headers = forward.headers(head.headers, &asker);
             let response = forward.send(path, headers, body).await?;
-            Ok(Routed::Answered(response.map(BodyExt::boxed_unsync), permit))
+            Ok(Routed::Answered(response.map(BodyExt::boxed_unsync), held, pass))
         }
     }
 }

@@ -16,6 +16,8 @@ mod edge;
 mod exchange;
 mod forward;
 mod grpc;
+mod held;
+mod here;
 mod identity;
 mod listen;
 mod metrics;
@@ -34,6 +36,7 @@ use micro_tenancy::Principal;
 
 pub use config::GatewayConfig;
 pub use doors::Doors;
+pub use here::is_meant;
 pub use listen::DoorTaken;
 pub use metrics::Metrics;
 pub use ports::{FindNamespace, InspectToken, Ports};

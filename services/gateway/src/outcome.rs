@@ -13,8 +13,9 @@ use http::{HeaderMap, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use micro_clock::Ids;
+use micro_rpc::Status;
 
-use crate::{Metrics, door::Door, reply::Reply};
+use crate::{Metrics, door::Door, held::Pass, reply::Reply};
 
 /// By our fault.
 pub const FAILED: &str = "failed";
@@ -111,8 +112,8 @@ impl Running {
         }
     }
 
-    /// Follows a gRPC answer to its end, and holds `held` (permits) until then.
-    pub fn follow<B, H>(mut self, response: Response<B>, held: H) -> Response<Reply>
+    /// Follows a gRPC answer to its end, which comes early where its `pass` is revoked, and holds `held` until then.
+    pub fn follow<B, H>(mut self, response: Response<B>, held: H, pass: Option<Pass>) -> Response<Reply>
     where
         B: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
         H: Send + Unpin + 'static,
@@ -124,6 +125,8 @@ impl Running {
             Followed {
                 body,
                 running: self,
+                pass,
+                revoked: None,
                 _held: held,
             }
             .boxed_unsync()
@@ -144,7 +147,24 @@ fn grpc_status(headers: &HeaderMap) -> Option<u16> {
 struct Followed<B, H> {
     body: B,
     running: Running,
+    pass: Option<Pass>,
+    /// Watched from the first moment on that the answer makes its reader wait.
+    revoked: Option<Pin<Box<dyn Future<Output = Status> + Send>>>,
     _held: H,
+}
+
+impl<B, H> Followed<B, H> {
+    /// The answer's early end, once its pass is revoked.
+    fn poll_revoked(&mut self, cx: &mut Context<'_>) -> Poll<HeaderMap> {
+        let status = match self.revoked.as_mut() {
+            Some(revoked) => ready!(revoked.as_mut().poll(cx)),
+            None => return Poll::Pending,
+        };
+        self.revoked = None;
+        let mut trailers = HeaderMap::new();
+        status.write(&mut trailers);
+        Poll::Ready(trailers)
+    }
 }
 
 impl<B, H> Body for Followed<B, H>
@@ -156,7 +176,24 @@ where
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if self.running.ended {
+            return Poll::Ready(None);
+        }
+        let frame = match (self.poll_revoked(cx), Pin::new(&mut self.body).poll_frame(cx)) {
+            (Poll::Ready(trailers), _) => Some(Ok(Frame::trailers(trailers))),
+            (Poll::Pending, Poll::Ready(frame)) => frame,
+            (Poll::Pending, Poll::Pending) => {
+                let Some(pass) = self.pass.take() else {
+                    return Poll::Pending;
+                };
+                self.revoked = Some(Box::pin(pass.revoked()));
+                // Once, so that it wakes this task.
+                return match self.poll_revoked(cx) {
+                    Poll::Ready(trailers) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
+                    Poll::Pending => Poll::Pending,
+                };
+            }
+        };
         match &frame {
             Some(Ok(frame)) => {
                 if let Some(code) = frame.trailers_ref().and_then(grpc_status) {

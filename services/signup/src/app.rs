@@ -203,7 +203,9 @@ fn network(caller: &Caller) -> String {
             format!("{:x}:{:x}:{:x}:{:x}::/64", s[0], s[1], s[2], s[3])
         }
         Ok(other) => other.to_canonical().to_string(),
-        Err(_) => "unknown".to_owned(),
+        Err(_) if remote.is_empty() => "unknown".to_owned(),
+        // A namespace's own instances: nobody else's.
+        Err(_) => remote.to_owned(),
     }
 }
 
@@ -223,5 +225,6 @@ mod tests {
         assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
         assert_eq!(of("[2001:db8:1:2:ffff::1]:9"), "2001:db8:1:2::/64");
         assert_eq!(network(&Caller::anonymous()), "unknown");
+        assert_ne!(of("namespace:one"), of("namespace:another"));
     }
 }

@@ -4,6 +4,7 @@
 mod assets;
 mod front;
 mod headers;
+mod listener;
 mod mailbox;
 mod subscribe;
 mod views;
@@ -17,6 +18,8 @@ use micro_proto::signup::Pages;
 use micro_tenancy::Caller;
 use tower_http::catch_panic::CatchPanicLayer;
 use url::Url;
+
+pub use listener::{Patient, WebListener};
 
 /// What the pages say of the server, and whom they trust.
 #[derive(Clone, Debug)]

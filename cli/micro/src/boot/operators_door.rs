@@ -8,6 +8,7 @@ use axum::{
     body::Body,
     extract::{Request, State},
     http::{StatusCode, header},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -47,16 +48,28 @@ impl NamedService for Micro {
 pub async fn serve(listener: TcpListener, door: Door, stop: CancellationToken) -> std::io::Result<()> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<Micro>().await;
-    let router = Router::new()
+    let router = router(door).route_service("/grpc.health.v1.Health/{method}", health_service);
+    axum::serve(listener, router.layer(middleware::from_fn(only_here)))
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
+}
+
+fn router(door: Door) -> Router {
+    Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .route_service("/grpc.health.v1.Health/{method}", health_service)
         .fallback(rpc)
-        .with_state(door);
-    axum::serve(listener, router)
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
+        .with_state(door)
+}
+
+/// A page of some site, in a browser on this machine, does not ask for metrics or try secrets.
+async fn only_here(request: Request, next: Next) -> Response {
+    if micro_gateway::is_meant(&request, true) {
+        next.run(request).await
+    } else {
+        StatusCode::FORBIDDEN.into_response()
+    }
 }
 
 async fn ready(State(door): State<Door>) -> Response {
@@ -95,4 +108,55 @@ pub async fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListe
     TcpListener::bind(address)
         .await
         .map_err(|e| anyhow::anyhow!("{setting}: {address} cannot be used ({e}); stop who has it, or choose another"))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn pages_of_other_sites_do_not_reach_the_door() {
+        let door = Door {
+            rpcs: Rpcs::default(),
+            authenticate: Arc::new(|_| Box::pin(async { Caller::anonymous() })),
+            ready: Arc::new(|| Box::pin(async { Ok(()) })),
+            metrics: Arc::new(|| "how many tenants there are".into()),
+        };
+        let listener = bind("127.0.0.1:0".parse().expect("valid"), "a door")
+            .await
+            .expect("free");
+        let address = listener.local_addr().expect("bound");
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(serve(listener, door, stop.clone()));
+        let status = async |path: &str, headers: &str| {
+            let mut peer = TcpStream::connect(address).await.expect("connects");
+            let request = format!("GET {path} HTTP/1.1\r\nconnection: close\r\n{headers}\r\n");
+            peer.write_all(request.as_bytes()).await.expect("sent");
+            let mut answer = String::new();
+            peer.read_to_string(&mut answer).await.expect("answers");
+            answer[9..12].to_owned()
+        };
+        for path in ["/livez", "/readyz", "/metrics"] {
+            let own = format!("host: {address}\r\n");
+            assert_eq!(status(path, &own).await, "200", "{path}");
+            assert_eq!(status(path, "host: localhost:8090\r\n").await, "200", "{path}");
+        }
+        for path in [
+            "/livez",
+            "/metrics",
+            "/operators.Operators/Login",
+            "/grpc.health.v1.Health/Check",
+        ] {
+            assert_eq!(status(path, "host: evil.example:8090\r\n").await, "403", "{path}");
+            let across = format!("host: {address}\r\norigin: https://evil.example\r\n");
+            assert_eq!(status(path, &across).await, "403", "{path}");
+        }
+        stop.cancel();
+        serving.await.expect("joins").expect("served");
+    }
 }

@@ -79,6 +79,7 @@ pub fn run(args: Args) -> Result {
     }
     let log = sources.env.get("MICRO_LOG").cloned();
     let config = Config::read(&sources, &machine(&sources)).map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
+    let files = take_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()
@@ -86,12 +87,37 @@ pub fn run(args: Args) -> Result {
         .map_err(|e| Failure::because("starting", e))?;
     let served = runtime.block_on(async {
         let _telemetry = telemetry::init(log.as_deref(), &config.environment, config.otlp_endpoint.as_ref())?;
+        if let Err(e) = files {
+            tracing::warn!(error = %e, "the limit of open files stays as it is");
+        }
         boot::serve(config).await
     });
     runtime.shutdown_background();
     served
         .map(|()| Exit::Done)
         .map_err(|e| Failure::new(Exit::Failed, format!("{e:#}")))
+}
+
+/// Open files enough for many connections: each is one, and the usual limit is meant for programs that use `select`.
+const OPEN_FILES: libc::rlim_t = 1 << 18;
+
+/// Takes that many, or as many as this process may have.
+fn take_open_files() -> std::io::Result<()> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the limit is ours and lives through both calls.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) != 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+        limit.rlim_cur = limit.rlim_max.min(OPEN_FILES).max(limit.rlim_cur);
+        match libc::setrlimit(libc::RLIMIT_NOFILE, &limit) {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        }
+    }
 }
 
 fn machine(sources: &Sources) -> Machine {

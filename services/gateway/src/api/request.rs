@@ -21,10 +21,15 @@ pub struct Asked {
 
 impl Asked {
     /// Reads the request as the method and its content type say.
-    pub async fn read(head: &Parts, body: Incoming, limit: Limit) -> Result<Self, Error> {
+    pub async fn read<R>(
+        head: &Parts,
+        body: Incoming,
+        limit: Limit,
+        room: impl Fn(usize) -> Result<R, Error>,
+    ) -> Result<Self, Error> {
         let query = head.uri.query().unwrap_or_default();
         let body = match head.method {
-            Method::POST | Method::PUT | Method::PATCH | Method::DELETE => collect(body, limit).await?,
+            Method::POST | Method::PUT | Method::PATCH | Method::DELETE => collect(body, limit, room).await?,
             _ => Bytes::new(),
         };
         match content_type(&head.headers) {
@@ -74,7 +79,7 @@ impl Asked {
     }
 }
 
-async fn collect(body: Incoming, limit: Limit) -> Result<Bytes, Error> {
+async fn collect<R>(body: Incoming, limit: Limit, room: impl Fn(usize) -> Result<R, Error>) -> Result<Bytes, Error> {
     let too_large = || {
         Error::new(
             Kind::TooLarge,
@@ -86,6 +91,12 @@ async fn collect(body: Incoming, limit: Limit) -> Result<Bytes, Error> {
         return Err(too_large());
     }
     let most = usize::try_from(limit.max).unwrap_or(usize::MAX);
+    // One that does not say its length may become as long as is allowed.
+    let announced = body
+        .size_hint()
+        .upper()
+        .map_or(most, |n| usize::try_from(n).unwrap_or(most));
+    let _until_whole = room(announced)?;
     match Limited::new(body, most).collect().await {
         Ok(whole) => Ok(whole.to_bytes()),
         Err(e) if e.is::<LengthLimitError>() => Err(too_large()),

@@ -202,3 +202,86 @@ async fn an_instances_door_says_who_it_is() {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test]
+async fn an_instances_token_opens_its_own_door_only() {
+    let world = World::open().await;
+    let node = TestNode::start().await;
+    world.route("ada-ns", "greeter", vec![node.node()]);
+    let client = world.client();
+    let kept_out = refused(greet(&client, "greeter", &[("micro-namespace", "ada-ns")]).await);
+    assert_eq!(kept_out.0, Kind::Unauthenticated, "{kept_out:?}");
+    let generate = client
+        .call_json(&caller("greeter", &[]), "auth", "Auth.Generate", "{}".into())
+        .await;
+    assert_eq!(
+        generate.expect_err("nobody's token out here").message(),
+        "An account is required"
+    );
+    // A local server has no other doors.
+    let local = World::with(|c| c.local = true).await;
+    local.route("ada-ns", "greeter", vec![node.node()]);
+    greet(&local.client(), "greeter", &[]).await.expect("hers");
+}
+
+#[tokio::test]
+async fn an_instance_speaks_for_others_in_its_own_namespace_only() {
+    let world = World::open().await;
+    let node = TestNode::start().await;
+    world.route("ada-ns", "other", vec![node.node()]);
+    world.route("micro", "shared", vec![node.node()]);
+    let public = vec![rule("", "shared", "*")];
+    let micro = crate::world::namespace("micro").id;
+    world.behind.rules.lock().expect("not poisoned").insert(micro, public);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let inside = client(listener.local_addr().expect("bound"));
+    let _door = world
+        .gateway
+        .open(listener, principal("ada", Reach::Own))
+        .expect("opens");
+    // Bob called Ada's service, which now shows what it got for him.
+    for (service, named, seen) in [
+        ("other", "ada-ns", "Bearer for:bob@ada-ns/other#"),
+        ("shared", "micro", "Bearer for:ada@micro/shared#"),
+    ] {
+        let asked = caller("for:bob@ada-ns/web", &[("micro-namespace", named)]);
+        inside
+            .call_json(&asked, service, "X.Call", "{}".into())
+            .await
+            .expect("answers");
+        let told = node.last_headers()["authorization"].to_str().expect("text").to_owned();
+        assert!(told.starts_with(seen), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_other_sites_do_not_reach_a_local_server() {
+    let local = World::with(|c| c.local = true).await;
+    let status = async |world: &World, method, path: &str, headers: &[(&str, &str)]| {
+        let mut request = crate::world::http().request(method, world.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.send().await.expect("answers");
+        let told = response.headers().contains_key("access-control-allow-origin");
+        (response.status().as_u16(), told)
+    };
+    use reqwest::Method;
+    let login = "/auth/Auth/Token?id=admin&secret=micro";
+    let evil = [("origin", "https://evil.example")];
+    for method in [Method::GET, Method::POST, Method::OPTIONS] {
+        assert_eq!(status(&local, method, login, &evil).await, (403, false));
+    }
+    assert_eq!(
+        status(&local, Method::GET, login, &[("host", "evil.example:8080")]).await,
+        (403, false)
+    );
+    for headers in [&[][..], &[("origin", "http://localhost:3000")]] {
+        assert_eq!(status(&local, Method::GET, login, headers).await, (200, true));
+    }
+    // On the platform no page finds anything that its visitor does not hand it.
+    assert_eq!(
+        status(&World::open().await, Method::GET, login, &evil).await,
+        (200, true)
+    );
+}

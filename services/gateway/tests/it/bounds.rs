@@ -272,3 +272,137 @@ async fn strangers_are_counted_by_their_address() {
     world.behind.clock.advance(time::Duration::SECOND);
     ask().await.expect("a second later");
 }
+
+/// Sends the head of a message that is as long as said, and a little of it; the answer's status, if there is one.
+async fn announce(sender: &mut h2::client::SendRequest<bytes::Bytes>, path: &str, token: &str, length: usize) -> Hold {
+    let mut request = http::Request::post(format!("http://x/{path}")).header("content-type", "application/grpc");
+    if !token.is_empty() {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let request = request.header("te", "trailers").body(()).expect("valid");
+    let mut ready = sender.clone().ready().await.expect("ready");
+    let (response, mut stream) = ready.send_request(request, false).expect("sent");
+    let length = u32::try_from(length).expect("fits").to_be_bytes();
+    stream
+        .send_data([&[0][..], &length, b"begun"].concat().into(), false)
+        .expect("sent");
+    Hold {
+        response,
+        _stream: stream,
+    }
+}
+
+struct Hold {
+    response: h2::client::ResponseFuture,
+    _stream: h2::SendStream<bytes::Bytes>,
+}
+
+async fn h2(world: &World) -> h2::client::SendRequest<bytes::Bytes> {
+    let tcp = TcpStream::connect(world.gateway.addresses().proxy)
+        .await
+        .expect("connects");
+    let (sender, connection) = h2::client::handshake(tcp).await.expect("speaks");
+    tokio::spawn(connection);
+    sender
+}
+
+#[tokio::test]
+async fn strangers_do_not_fill_the_memory() {
+    let world = World::open().await;
+    let mut sender = h2(&world).await;
+    let most = usize::try_from(bounds::ANONYMOUS_BYTES.max).expect("fits");
+    for path in ["auth.Auth/Token", "signup.Signup/Verify"] {
+        let refused = announce(&mut sender, path, "", most + 1).await.response.await;
+        assert_eq!(refused.expect("answers").headers()["grpc-status"], "8", "{path}");
+    }
+    let form = vec![b'x'; most + 1];
+    let posted = crate::world::http().post(world.url("/auth/Auth/Token")).body(form);
+    assert_eq!(posted.send().await.expect("answers").status(), 413);
+    // What is still coming counts, too.
+    let mut held = Vec::new();
+    for _allowed in 0..bounds::ANONYMOUS_IN_FLIGHT.max {
+        world.behind.clock.advance(time::Duration::SECOND);
+        held.push(announce(&mut sender, "auth.Auth/Token", "", most).await);
+    }
+    let mut another = h2(&world).await;
+    // The doors' threads may not have seen all of them yet: those that come now are waited for, or turned away.
+    let refused = loop {
+        let mut one_more = announce(&mut another, "auth.Auth/Token", "", most).await;
+        match tokio::time::timeout(Duration::from_millis(50), &mut one_more.response).await {
+            Ok(answer) => break answer.expect("answers"),
+            Err(_waited_for) => held.push(one_more),
+        }
+    };
+    assert_eq!(refused.headers()["grpc-status"], "8");
+    drop(held);
+}
+
+#[tokio::test]
+async fn a_namespace_has_so_many_long_messages_on_their_way() {
+    let world = World::open().await;
+    let mut sender = h2(&world).await;
+    let long = bounds::LONG_BYTES + 1;
+    let mut held = Vec::new();
+    for _allowed in 0..bounds::LONG_IN_FLIGHT.max {
+        held.push(announce(&mut sender, "store.Store/Write", "ada", long).await);
+    }
+    // On the same connection they are looked at in this order.
+    let refused = announce(&mut sender, "store.Store/Write", "ada", long).await;
+    let refused = refused.response.await.expect("answers");
+    assert_eq!(refused.headers()["grpc-status"], "8");
+    let mut bobs = announce(&mut sender, "store.Store/Write", "bob", long).await;
+    let mut short = announce(&mut sender, "store.Store/Write", "ada", bounds::LONG_BYTES).await;
+    for waiting in [&mut bobs, &mut short] {
+        let answered = tokio::time::timeout(Duration::from_millis(100), &mut waiting.response).await;
+        assert!(answered.is_err(), "it is waited for");
+    }
+    drop(held);
+}
+
+#[tokio::test]
+async fn strangers_do_not_have_endless_names_looked_for() {
+    let world = World::open().await;
+    let client = world.client();
+    let ask = async |n: u32| {
+        let named = format!("nobody-{n}");
+        let asked = caller("", &[("micro-namespace", named.as_str())]);
+        client
+            .call_json(&asked, "greeter", "Greeter.Hello", "{}".into())
+            .await
+            .expect_err("kept out")
+            .kind()
+    };
+    for n in 0..bounds::LOOKED_FOR_PER_SECOND {
+        assert_eq!(ask(n).await, Kind::Unauthenticated);
+    }
+    assert_eq!(ask(10_000).await, Kind::TooMany);
+    assert_eq!(ask(0).await, Kind::Unauthenticated, "what is known is not looked for");
+    let looked_for = world.behind.looked_for.load(std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(looked_for, u64::from(bounds::LOOKED_FOR_PER_SECOND));
+}
+
+/// The doors' own clock cannot be held still here either.
+#[tokio::test]
+async fn what_goes_on_for_long_ends_soon_after_its_token_was_revoked() {
+    use futures::StreamExt;
+    use micro_proto::store::{ListOptions, ListRequest, Store, StoreClient};
+    let world = World::open().await;
+    let options = ListOptions {
+        prefix: "endless".into(),
+        ..Default::default()
+    };
+    let request = ListRequest { options: Some(options) };
+    let mut pages = StoreClient::new(world.client())
+        .list(&caller("ada", &[]), request)
+        .await
+        .expect("opens");
+    for page in ["0", "1"] {
+        assert_eq!(pages.next().await.expect("a page").expect("whole").keys, [page]);
+    }
+    world.behind.revoked.store(true, std::sync::atomic::Ordering::SeqCst);
+    let began = tokio::time::Instant::now();
+    let ended = tokio::time::timeout(bounds::LOOK_AGAIN * 2, pages.next()).await;
+    let ended = ended.expect("in time").expect("a last word").expect_err("its end");
+    assert_eq!(ended.kind(), Kind::Unauthenticated);
+    assert!(began.elapsed() <= Duration::from_secs(3), "{:?}", began.elapsed());
+}

@@ -3,13 +3,16 @@
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::{Arc, Mutex, atomic::AtomicU64, atomic::Ordering},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use async_trait::async_trait;
 use micro_client::{Client, Endpoint};
-use micro_clock::{Clock, TestClock};
+use micro_clock::{Clock, Ids, TestClock};
 use micro_domain::{AccountId, InstanceId, Limit, Limits, Namespace, NamespaceId, NamespaceName};
 use micro_error::{Error, Kind};
 use micro_gateway::{FindNamespace, Gateway, GatewayConfig, InspectToken, Metrics, Ports};
@@ -56,6 +59,10 @@ pub struct Behind {
     pub nodes: Mutex<HashMap<(NamespaceId, String), Vec<Node>>>,
     pub rules: Mutex<HashMap<NamespaceId, Vec<Rule>>>,
     pub exchanged: AtomicU64,
+    /// All tokens.
+    pub revoked: AtomicBool,
+    /// Namespaces by name.
+    pub looked_for: AtomicU64,
     /// Whether a core handler was entered, and left.
     pub entered: Notify,
     pub left: AtomicU64,
@@ -65,8 +72,16 @@ pub struct Behind {
 #[async_trait]
 impl Verify for Behind {
     async fn verify(&self, token: &str, _: OffsetDateTime) -> Option<Principal> {
+        if self.revoked.load(Ordering::SeqCst) {
+            return None;
+        }
         match token {
             "ada" | "bob" => Some(principal(token, Reach::Own)),
+            // What Ada's greeter got through its own door.
+            "greeter" => Some(Principal {
+                instance: Some(InstanceId::new(Ids.random())),
+                ..principal("ada", Reach::Own)
+            }),
             "root" => Some(principal(token, Reach::Local)),
             _ => None,
         }
@@ -146,6 +161,7 @@ impl Connect for Again {
 #[async_trait]
 impl FindNamespace for Behind {
     async fn find(&self, name: &NamespaceName) -> Result<Option<Namespace>, Error> {
+        self.looked_for.fetch_add(1, Ordering::SeqCst);
         let known = ["ada-ns", "bob-ns", "micro"].contains(&name.as_str());
         Ok(known.then(|| Namespace::of_local(name.clone())))
     }
@@ -362,6 +378,7 @@ impl World {
             tls: None,
             apps_domain: Some("apps.test".into()),
             version: "v3.0.0".into(),
+            local: false,
             limits: Limits::DEVELOPER,
             core_runtime: Some(tokio::runtime::Handle::current()),
         };

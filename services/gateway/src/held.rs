@@ -1,0 +1,63 @@
+//! What a request holds until it is over, and how long it may go on.
+
+use std::{any::Any, sync::Arc};
+
+use futures::{StreamExt, stream};
+use micro_error::{Error, Kind};
+use micro_rpc::{Frames, Status};
+use micro_tenancy::Verify;
+use secrecy::{ExposeSecret, SecretString};
+use time::OffsetDateTime;
+
+use crate::bounds;
+
+/// Room that a request takes. Whoever works for it has a clone: it is given back with the last of them.
+#[derive(Clone)]
+pub struct Held(#[expect(dead_code, reason = "held for its drop")] Arc<dyn Any + Send + Sync>);
+
+impl Held {
+    pub fn new(permit: impl Send + Sync + 'static) -> Self {
+        Self(Arc::new(permit))
+    }
+}
+
+/// The token that a request came with. What goes on for long ends soon after its token was revoked; one that
+/// merely expires may finish what it began.
+#[derive(Clone)]
+pub struct Pass {
+    pub verifier: Arc<dyn Verify>,
+    pub token: SecretString,
+    /// When it was let in.
+    pub at: OffsetDateTime,
+}
+
+impl Pass {
+    /// Resolves once the token is revoked.
+    pub async fn revoked(self) -> Status {
+        loop {
+            tokio::time::sleep(bounds::LOOK_AGAIN).await;
+            if self
+                .verifier
+                .verify(self.token.expose_secret(), self.at)
+                .await
+                .is_none()
+            {
+                return Error::new(Kind::Unauthenticated, "auth", "This login has ended").into();
+            }
+        }
+    }
+}
+
+/// The same messages, ended once the token is revoked.
+pub fn until_revoked(frames: Frames, pass: Option<Pass>) -> Frames {
+    let Some(pass) = pass else { return frames };
+    let revoked = Box::pin(pass.revoked());
+    Box::pin(stream::unfold(Some((frames, revoked)), |open| async {
+        let (mut frames, mut revoked) = open?;
+        tokio::select! {
+            biased;
+            status = &mut revoked => Some((Err(status), None)),
+            next = frames.next() => Some((next?, Some((frames, revoked)))),
+        }
+    }))
+}
