@@ -61,6 +61,7 @@ pub enum Command {
     Logout(commands::logout::Args),
     Logs(commands::logs::Args),
     Run(commands::run::Args),
+    /// Run the micro server
     #[cfg(feature = "server")]
     Server(commands::server::Args),
     Services(commands::services::Args),
