@@ -302,8 +302,7 @@ mod tests {
             let mut log = LogWriter::open(&run.logs(), 32 << 20).expect("a log");
             for nth in 0..lines {
                 let time = first + nth * step;
-                log.append(at(time), Stream::Stdout, time.to_string())
-                    .expect("written");
+                log.append(at(time), Stream::Stdout, time.to_string()).expect("written");
             }
             log.flush().expect("written");
         }
