@@ -25,15 +25,26 @@ const MAX_DEPTH: usize = 6;
 pub(crate) fn of<T: DeserializeOwned>() -> Value {
     let mut shape = named::<T>();
     // Types with rules of their own may refuse the empty values offered here; what was noted until then stands.
-    T::deserialize(Tracer { shape: &mut shape, depth: 0 }).ok();
-    Value { kind: shape.name.clone(), ..shape }
+    T::deserialize(Tracer {
+        shape: &mut shape,
+        depth: 0,
+    })
+    .ok();
+    Value {
+        kind: shape.name.clone(),
+        ..shape
+    }
 }
 
 /// A type by its name alone: all there is to say of one that is only serialized.
 pub(crate) fn named<T>() -> Value {
     let name = std::any::type_name::<T>().split('<').next().unwrap_or_default();
     let name = name.rsplit("::").next().unwrap_or_default().to_owned();
-    Value { kind: name.clone(), name, values: vec![] }
+    Value {
+        kind: name.clone(),
+        name,
+        values: vec![],
+    }
 }
 
 #[derive(Debug)]
