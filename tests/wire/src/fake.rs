@@ -9,12 +9,13 @@ use std::{
 
 use anyhow::Result;
 use bytes::Bytes;
+use futures::StreamExt;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use micro_error::{Error, Kind};
-use micro_rpc::{Code, Status};
+use micro_rpc::{Code, Codec, Status};
 use tokio::{net::TcpListener, runtime::Runtime};
 
 use crate::vectors::{Exchange, Side};
@@ -30,7 +31,20 @@ pub struct Fake {
 #[derive(Default)]
 struct Script {
     replies: BTreeMap<String, VecDeque<Exchange>>,
-    asked: Vec<String>,
+    asked: Vec<Asked>,
+}
+
+/// What it was asked.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// `/auth.Auth/Token`
+    pub path: String,
+    /// The codec of its messages.
+    pub codec: Codec,
+    /// The namespace that the header names.
+    pub namespace: Option<String>,
+    /// The messages; the first only of a stream that stays open.
+    pub messages: Vec<Bytes>,
 }
 
 impl Fake {
@@ -64,8 +78,8 @@ impl Fake {
         }
     }
 
-    /// The paths it was asked since it plays these.
-    pub fn asked(&self) -> Vec<String> {
+    /// What it was asked since it plays these.
+    pub fn asked(&self) -> Vec<Asked> {
         self.script.lock().unwrap_or_else(PoisonError::into_inner).asked.clone()
     }
 }
@@ -84,15 +98,28 @@ type Reply = Response<BoxBody<Bytes, Infallible>>;
 async fn answer(script: Arc<Mutex<Script>>, request: Request<Incoming>) -> Result<Reply, Infallible> {
     let path = request.uri().path().to_owned();
     let content_type = request.headers().get("content-type").cloned();
+    let text = |name| request.headers().get(name).and_then(|v| v.to_str().ok());
+    let mut asked = Asked {
+        path: path.clone(),
+        codec: text("content-type")
+            .and_then(Codec::of_content_type)
+            .unwrap_or(Codec::Proto),
+        namespace: text("micro-namespace").map(str::to_owned),
+        messages: vec![],
+    };
     let exchange = {
         let mut script = script.lock().unwrap_or_else(PoisonError::into_inner);
-        script.asked.push(path.clone());
         script.replies.get_mut(&path).and_then(VecDeque::pop_front)
     };
-    // A stream whose client keeps its side open is answered without waiting for more.
-    if exchange.as_ref().is_none_or(|e| e.client_half_closed) {
-        request.into_body().collect().await.ok();
+    let mut frames = micro_rpc::deframe(request.into_body());
+    while let Some(Ok(message)) = frames.next().await {
+        asked.messages.push(message);
+        // A stream whose client keeps its side open is answered without waiting for more.
+        if exchange.as_ref().is_some_and(|e| !e.client_half_closed) {
+            break;
+        }
     }
+    script.lock().unwrap_or_else(PoisonError::into_inner).asked.push(asked);
     let mut reply = match exchange {
         Some(exchange) => recorded(&exchange),
         None => refused(&unknown(&path)),

@@ -59,6 +59,23 @@ impl Service {
     }
 }
 
+/// From boot to stop, in the order recorded; only the credentials that the runtime gave are an admin's here.
+#[tokio::test]
+async fn every_recorded_service_gets_the_recorded_answers() -> Result<()> {
+    for (name, recorded) in vectors::services() {
+        let server = Server::start()?;
+        let mut session = Session::default();
+        for exchange in &recorded {
+            let requests = session.requests(exchange)?;
+            let reply = call(server.proxy, exchange, session.token(), requests).await?;
+            session.learn(exchange, &reply)?;
+            let different = compare::answers(exchange, &reply)?;
+            ensure!(different.is_empty(), "{name} {}: {different:#?}", exchange.path);
+        }
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_go_service_boots_works_and_stops() -> Result<()> {
     let mut service = Service {

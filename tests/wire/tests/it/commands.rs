@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use bytes::Bytes;
 use micro_clock::{Clock, SystemClock};
 use micro_e2e::{
     home::{Home, Output},
@@ -12,9 +13,11 @@ use micro_proto::auth::TokenResponse;
 use micro_rpc::Codec;
 use micro_wire::{
     differences::{self, Found},
-    fake::Fake,
+    fake::{Asked, Fake},
+    messages,
     vectors::{self, Command, Exchange, Side},
 };
+use serde_json::{Value, json};
 
 /// The name that the recording gives its server.
 const ENVIRONMENT: &str = "rec";
@@ -28,15 +31,18 @@ fn our_command_line_prints_as_recorded() -> Result<()> {
     let home = Home::new(bin_dir().join("micro"))?;
     let address = fake.address.to_string();
     home.run(&["env", "add", ENVIRONMENT, &address])?.ok()?;
-    let source = home.path().join("helloworld");
-    std::fs::create_dir(&source)?;
+    // A folder of a module, whose root is what is uploaded.
+    let source = home.path().join("dir/test/services/helloworld");
+    std::fs::create_dir_all(&source)?;
+    std::fs::write(home.path().join("dir/go.mod"), "module test\n")?;
     std::fs::write(source.join("main.go"), "package main\n")?;
 
     let (mut found, mut wrong, mut alike) = (Found::new(), vec![], 0);
     for command in vectors::commands() {
         prepare(command.n, &home)?;
         let ours = run(&command, &home, &fake, &source)?;
-        let different = compare(&command, &ours);
+        let mut different = compare(&command, &ours);
+        different.extend(questions(&command, &fake.asked())?);
         let word = command.argv[0].as_str();
         if table.not_built.commands.contains(word) {
             wrong.extend(not_built(&command, &ours, different.is_empty()));
@@ -121,6 +127,41 @@ fn compare(command: &Command, ours: &Output) -> Vec<(String, String)> {
     note("stderr", &settled(&stderr), &settled(&ours.stderr));
     note("exit", &command.exit.to_string(), &ours.exit.to_string());
     found
+}
+
+/// What it asks otherwise than upstream's: every call upstream makes, and with which messages.
+fn questions(command: &Command, asked: &[Asked]) -> Result<Vec<(String, String)>> {
+    // Told to the makers of upstream's client, who ignore the answer themselves.
+    let kept = command.exchanges.iter().filter(|e| e.service() != "alert");
+    let theirs = kept.map(|e| {
+        let namespace = e.headers.get("micro-namespace").map(|values| values[0].as_str());
+        said(&e.path, namespace, e.codec(), &e.sent_by(Side::Client))
+    });
+    let theirs: Vec<_> = theirs.collect::<Result<_>>()?;
+    let ours = asked
+        .iter()
+        .map(|a| said(&a.path, a.namespace.as_deref(), a.codec, &a.messages));
+    let ours: Vec<_> = ours.collect::<Result<_>>()?;
+    if theirs == ours {
+        return Ok(vec![]);
+    }
+    Ok(vec![(
+        "asked".to_owned(),
+        format!("  theirs {theirs:?}\n  ours   {ours:?}"),
+    )])
+}
+
+fn said(path: &str, namespace: Option<&str>, codec: Codec, messages: &[Bytes]) -> Result<Value> {
+    let value = |message: &Bytes| match messages::sent(path, Side::Client) {
+        Some(known) => Ok(known.value(codec, message.clone())?),
+        None => Ok(serde_json::from_slice(message)?),
+    };
+    let messages: Vec<Value> = match path {
+        // The recording leaves them out.
+        "/runtime.Source/Upload" => vec![],
+        _ => messages.iter().map(value).collect::<Result<_>>()?,
+    };
+    Ok(json!({ "path": path, "namespace": namespace, "messages": messages }))
 }
 
 /// The text without what depends on when it was printed: how long ago, and the tabs that its length moves.
