@@ -7,7 +7,7 @@ use micro_client::{Client, Endpoint};
 use micro_error::{Error, Kind};
 use micro_proto::{
     auth::{AccountsClient, AuthClient, SessionsClient},
-    config::ConfigClient,
+    config::{ConfigClient, WatcherClient},
     registry::RegistryClient,
     runtime::{ReleasesClient, RuntimeClient, SourceClient},
     signup::SessionClient,
@@ -145,6 +145,11 @@ impl Session {
     /// `config.Config`
     pub fn config(&self) -> ConfigClient<Client> {
         ConfigClient::new(self.client.clone())
+    }
+
+    /// `config.Watcher`
+    pub fn watcher(&self) -> WatcherClient<Client> {
+        WatcherClient::new(self.client.clone())
     }
 
     /// `signup.Session`

@@ -1,12 +1,14 @@
-//! `config.Config`: get, set, delete, and the older read. All of it is for those who may change things in their
+//! `config.Config`: get, set, delete, and the older read; `config.Watcher`, ours. All of it is for those who may change things in their
 //! namespace, so that asking for secrets takes no further right.
 
 use async_trait::async_trait;
+use futures::StreamExt;
 use micro_error::Error;
 use micro_proto::config::{
     Change, ChangeSet, Config, DeleteRequest, DeleteResponse, GetRequest, GetResponse, ReadRequest, ReadResponse,
-    SetRequest, SetResponse, Value,
+    SetRequest, SetResponse, Value, WatchRequest, WatchResponse, Watcher,
 };
+use micro_rpc::Streaming;
 use micro_tenancy::{Caller, Tenant};
 
 use crate::{App, Refusal};
@@ -21,9 +23,8 @@ impl Config for App {
             .get_value(&tenant, &request.path, secrets)
             .await
             .map_err(|e| e.at(id))?;
-        let format = String::new();
         Ok(GetResponse {
-            value: Some(Value { data, format }),
+            value: Some(value(data)),
         })
     }
 
@@ -63,6 +64,28 @@ impl Config for App {
             change_set: Some(change_set),
         };
         Ok(ReadResponse { change: Some(change) })
+    }
+}
+
+#[async_trait]
+impl Watcher for App {
+    async fn watch(&self, caller: &Caller, request: WatchRequest) -> Result<Streaming<WatchResponse>, Error> {
+        let id = "config.Watcher.Watch";
+        let tenant = enter(caller, &request.namespace, id)?;
+        let secrets = request.options.is_some_and(|options| options.secret);
+        let values = self.watch_value(tenant, &request.path, secrets).map_err(|e| e.at(id))?;
+        let message = |data| WatchResponse {
+            value: Some(value(data)),
+        };
+        Ok(values.map(move |data| data.map(message).map_err(|e| e.at(id))).boxed())
+    }
+}
+
+/// A value as it travels: Micro leaves its format empty.
+fn value(data: String) -> Value {
+    Value {
+        data,
+        format: String::new(),
     }
 }
 

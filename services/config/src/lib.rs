@@ -12,10 +12,11 @@ mod tree;
 use std::sync::Arc;
 
 use micro_clock::Clock;
-use micro_domain::Limits;
-use micro_proto::config::ConfigServer;
+use micro_domain::{Limits, NamespaceId};
+use micro_proto::config::{ConfigServer, WatcherServer};
 use micro_rpc::Service;
 use micro_storage::records::Records;
+use tokio::sync::broadcast;
 
 pub use error::Refusal;
 pub use keys::{InvalidKeys, KeyRing};
@@ -36,16 +37,28 @@ pub struct Parts {
 #[derive(Clone)]
 pub struct App {
     parts: Arc<Parts>,
+    /// Told which namespace's tree this process has changed.
+    changes: broadcast::Sender<NamespaceId>,
 }
+
+/// So many changes behind, a watcher looks by itself.
+const BEHIND: usize = 256;
 
 impl App {
     /// The service on its parts.
     pub fn new(parts: Parts) -> Self {
-        Self { parts: Arc::new(parts) }
+        Self {
+            parts: Arc::new(parts),
+            changes: broadcast::Sender::new(BEHIND),
+        }
     }
 
     /// What it answers over gRPC.
     pub fn services(&self) -> Vec<Arc<dyn Service>> {
-        vec![Arc::new(ConfigServer::new(Arc::new(self.clone())))]
+        let app = Arc::new(self.clone());
+        vec![
+            Arc::new(ConfigServer::new(app.clone())),
+            Arc::new(WatcherServer::new(app)),
+        ]
     }
 }

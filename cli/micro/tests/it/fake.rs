@@ -154,10 +154,11 @@ async fn serve(router: Arc<Router>, socket: tokio::net::TcpStream) {
 }
 
 fn router(state: &Arc<State>) -> Router {
-    let [store, config] = crate::kept::services();
+    let [store, config, watcher] = crate::kept::services();
     Router::default()
         .with(store)
         .with(config)
+        .with(watcher)
         .with(Arc::new(auth::AuthServer::new(state.clone())))
         .with(Arc::new(auth::SessionsServer::new(state.clone())))
         .with(Arc::new(registry::RegistryServer::new(state.clone())))

@@ -8,7 +8,7 @@ use micro_config::KeyRing;
 use micro_domain::{AccountId, Limits, Namespace, NamespaceName};
 use micro_error::Error;
 use micro_proto::{
-    config::{self, Config},
+    config::{self, Config, Watcher},
     store::{self, Store},
 };
 use micro_rpc::{Service, Streaming};
@@ -25,7 +25,7 @@ pub struct Kept {
 }
 
 /// The services on an empty memory.
-pub fn services() -> [Arc<dyn Service>; 2] {
+pub fn services() -> [Arc<dyn Service>; 3] {
     let records = Arc::new(MemoryRecords::default());
     let clock = Arc::new(SystemClock);
     let store = micro_store::Parts {
@@ -58,7 +58,8 @@ pub fn services() -> [Arc<dyn Service>; 2] {
     });
     [
         Arc::new(store::StoreServer::new(kept.clone())),
-        Arc::new(config::ConfigServer::new(kept)),
+        Arc::new(config::ConfigServer::new(kept.clone())),
+        Arc::new(config::WatcherServer::new(kept)),
     ]
 }
 
@@ -119,5 +120,16 @@ impl Config for Kept {
 
     async fn read(&self, caller: &Caller, request: config::ReadRequest) -> Result<config::ReadResponse, Error> {
         self.config.read(self.who(caller)?, request).await
+    }
+}
+
+#[async_trait]
+impl Watcher for Kept {
+    async fn watch(
+        &self,
+        caller: &Caller,
+        request: config::WatchRequest,
+    ) -> Result<Streaming<config::WatchResponse>, Error> {
+        self.config.watch(self.who(caller)?, request).await
     }
 }

@@ -1,5 +1,7 @@
 //! `micro store` and `micro config`: what a namespace keeps.
 
+use std::io::{BufRead, BufReader};
+
 use crate::{fake::Fake, terminal::Terminal};
 
 /// Runs each command and compares what it prints on stdout, and on stderr, and its exit code.
@@ -194,4 +196,21 @@ fn a_secret_is_shown_to_who_asks_for_it_and_may_be_typed() {
     );
     let (_, err, exit) = ada.run(&["config", "set", "-s", "app.key"]);
     assert!(err.contains("no more input: pass VALUE") && exit == 1, "{err}");
+}
+
+#[test]
+fn a_watched_value_is_printed_whenever_it_changes() {
+    let fake = Fake::start();
+    let ada = Terminal::logged_in(&fake);
+    ada.silent(&["config", "set", "a.b", "1"]);
+    let mut watch = ada.command(&["config", "watch", "a"]).spawn().expect("started");
+    let mut lines = BufReader::new(watch.stdout.take().expect("piped")).lines();
+    let mut next = || lines.next().expect("it goes on").expect("text");
+    assert_eq!(next(), r#"{"b":1}"#);
+    ada.silent(&["config", "set", "a.c", "hello"]);
+    assert_eq!(next(), r#"{"b":1,"c":"hello"}"#);
+    ada.silent(&["config", "set", "a", "hello"]);
+    assert_eq!(next(), "hello");
+    watch.kill().expect("killed");
+    watch.wait().expect("gone");
 }

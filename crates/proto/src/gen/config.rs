@@ -85,6 +85,21 @@ pub struct ChangeSet {
     #[prost(int64, tag = "5")]
     pub timestamp: i64,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub path: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub options: ::core::option::Option<Options>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchResponse {
+    /// `null` where there is none.
+    #[prost(message, optional, tag = "1")]
+    pub value: ::core::option::Option<Value>,
+}
 #[::async_trait::async_trait]
 pub trait Config: ::core::marker::Send + ::core::marker::Sync + 'static {
     async fn get(
@@ -210,6 +225,76 @@ impl<C: ::micro_rpc::Channel> Config for ConfigClient<C> {
                 &self.0,
                 caller,
                 &descriptor::CONFIG.methods[3],
+                &request,
+            )
+            .await
+    }
+}
+/// Beside Micro's: a value now, and whenever it has changed.
+#[::async_trait::async_trait]
+pub trait Watcher: ::core::marker::Send + ::core::marker::Sync + 'static {
+    async fn watch(
+        &self,
+        caller: &::micro_tenancy::Caller,
+        request: WatchRequest,
+    ) -> ::core::result::Result<
+        ::micro_rpc::Streaming<WatchResponse>,
+        ::micro_error::Error,
+    >;
+}
+/// Answers the calls of [`Watcher`].
+pub struct WatcherServer<T: ?Sized>(::std::sync::Arc<T>);
+impl<T: Watcher + ?Sized> WatcherServer<T> {
+    /// Answers with `handler`.
+    pub fn new(handler: ::std::sync::Arc<T>) -> Self {
+        Self(handler)
+    }
+}
+#[::async_trait::async_trait]
+impl<T: Watcher + ?Sized> ::micro_rpc::Service for WatcherServer<T> {
+    fn descriptor(&self) -> &'static ::micro_rpc::ServiceDescriptor {
+        &descriptor::WATCHER
+    }
+    async fn call(
+        &self,
+        call: ::micro_rpc::Call,
+    ) -> ::core::result::Result<::micro_rpc::Payload, ::micro_rpc::Status> {
+        let codec = call.codec;
+        match call.method.as_str() {
+            "Watch" => {
+                let request = call.payload.first(codec).await?;
+                let reply = self.0.watch(&call.caller, request).await?;
+                Ok(::micro_rpc::Payload::many(codec, reply))
+            }
+            other => {
+                Err(::micro_rpc::Status::unknown_method(&descriptor::WATCHER, other))
+            }
+        }
+    }
+}
+/// Makes the calls of [`Watcher`].
+#[derive(Clone, Debug)]
+pub struct WatcherClient<C>(C);
+impl<C: ::micro_rpc::Channel> WatcherClient<C> {
+    /// Calls over `channel`.
+    pub fn new(channel: C) -> Self {
+        Self(channel)
+    }
+}
+#[::async_trait::async_trait]
+impl<C: ::micro_rpc::Channel> Watcher for WatcherClient<C> {
+    async fn watch(
+        &self,
+        caller: &::micro_tenancy::Caller,
+        request: WatchRequest,
+    ) -> ::core::result::Result<
+        ::micro_rpc::Streaming<WatchResponse>,
+        ::micro_error::Error,
+    > {
+        ::micro_rpc::client::server_stream(
+                &self.0,
+                caller,
+                &descriptor::WATCHER.methods[0],
                 &request,
             )
             .await
@@ -1559,6 +1644,230 @@ impl<'de> serde::Deserialize<'de> for Value {
         deserializer.deserialize_struct("config.Value", FIELDS, GeneratedVisitor)
     }
 }
+impl serde::Serialize for WatchRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.namespace.is_empty() {
+            len += 1;
+        }
+        if !self.path.is_empty() {
+            len += 1;
+        }
+        if self.options.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("config.WatchRequest", len)?;
+        if !self.namespace.is_empty() {
+            struct_ser.serialize_field("namespace", &self.namespace)?;
+        }
+        if !self.path.is_empty() {
+            struct_ser.serialize_field("path", &self.path)?;
+        }
+        if let Some(v) = self.options.as_ref() {
+            struct_ser.serialize_field("options", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for WatchRequest {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &["namespace", "path", "options"];
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Namespace,
+            Path,
+            Options,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(
+                deserializer: D,
+            ) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+                    fn expecting(
+                        &self,
+                        formatter: &mut std::fmt::Formatter<'_>,
+                    ) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", & FIELDS)
+                    }
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(
+                        self,
+                        value: &str,
+                    ) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "namespace" => Ok(GeneratedField::Namespace),
+                            "path" => Ok(GeneratedField::Path),
+                            "options" => Ok(GeneratedField::Options),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = WatchRequest;
+            fn expecting(
+                &self,
+                formatter: &mut std::fmt::Formatter<'_>,
+            ) -> std::fmt::Result {
+                formatter.write_str("struct config.WatchRequest")
+            }
+            fn visit_map<V>(
+                self,
+                mut map_: V,
+            ) -> std::result::Result<WatchRequest, V::Error>
+            where
+                V: serde::de::MapAccess<'de>,
+            {
+                let mut namespace__ = None;
+                let mut path__ = None;
+                let mut options__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Namespace => {
+                            if namespace__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("namespace"));
+                            }
+                            namespace__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Path => {
+                            if path__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("path"));
+                            }
+                            path__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Options => {
+                            if options__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("options"));
+                            }
+                            options__ = map_.next_value()?;
+                        }
+                    }
+                }
+                Ok(WatchRequest {
+                    namespace: namespace__.unwrap_or_default(),
+                    path: path__.unwrap_or_default(),
+                    options: options__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("config.WatchRequest", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for WatchResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.value.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("config.WatchResponse", len)?;
+        if let Some(v) = self.value.as_ref() {
+            struct_ser.serialize_field("value", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for WatchResponse {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &["value"];
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Value,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(
+                deserializer: D,
+            ) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+                    fn expecting(
+                        &self,
+                        formatter: &mut std::fmt::Formatter<'_>,
+                    ) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", & FIELDS)
+                    }
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(
+                        self,
+                        value: &str,
+                    ) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "value" => Ok(GeneratedField::Value),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = WatchResponse;
+            fn expecting(
+                &self,
+                formatter: &mut std::fmt::Formatter<'_>,
+            ) -> std::fmt::Result {
+                formatter.write_str("struct config.WatchResponse")
+            }
+            fn visit_map<V>(
+                self,
+                mut map_: V,
+            ) -> std::result::Result<WatchResponse, V::Error>
+            where
+                V: serde::de::MapAccess<'de>,
+            {
+                let mut value__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Value => {
+                            if value__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("value"));
+                            }
+                            value__ = map_.next_value()?;
+                        }
+                    }
+                }
+                Ok(WatchResponse { value: value__ })
+            }
+        }
+        deserializer.deserialize_struct("config.WatchResponse", FIELDS, GeneratedVisitor)
+    }
+}
 impl ::micro_rpc::Message for Value {
     const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::VALUE;
 }
@@ -1595,10 +1904,16 @@ impl ::micro_rpc::Message for Change {
 impl ::micro_rpc::Message for ChangeSet {
     const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::CHANGE_SET;
 }
+impl ::micro_rpc::Message for WatchRequest {
+    const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::WATCH_REQUEST;
+}
+impl ::micro_rpc::Message for WatchResponse {
+    const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::WATCH_RESPONSE;
+}
 /// What this package offers, at run time.
 pub mod descriptor {
     /// Its services.
-    pub static SERVICES: &[&::micro_rpc::ServiceDescriptor] = &[&CONFIG];
+    pub static SERVICES: &[&::micro_rpc::ServiceDescriptor] = &[&CONFIG, &WATCHER];
     /// `config.Config`
     pub static CONFIG: ::micro_rpc::ServiceDescriptor = ::micro_rpc::ServiceDescriptor {
         package: "config",
@@ -1635,6 +1950,21 @@ pub mod descriptor {
                 kind: ::micro_rpc::MethodKind::Unary,
                 request: &message::READ_REQUEST,
                 response: &message::READ_RESPONSE,
+            },
+        ],
+    };
+    /// `config.Watcher`
+    pub static WATCHER: ::micro_rpc::ServiceDescriptor = ::micro_rpc::ServiceDescriptor {
+        package: "config",
+        name: "Watcher",
+        methods: &[
+            ::micro_rpc::MethodDescriptor {
+                name: "Watch",
+                path: "/config.Watcher/Watch",
+                id: "config.Watcher.Watch",
+                kind: ::micro_rpc::MethodKind::ServerStream,
+                request: &message::WATCH_REQUEST,
+                response: &message::WATCH_RESPONSE,
             },
         ],
     };
@@ -1863,6 +2193,44 @@ pub mod descriptor {
                     number: 5,
                     repeated: false,
                     kind: ::micro_rpc::FieldType::Int64,
+                },
+            ],
+        };
+        pub static WATCH_REQUEST: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {
+            name: "config.WatchRequest",
+            fields: &[
+                ::micro_rpc::FieldDescriptor {
+                    name: "namespace",
+                    json_name: "namespace",
+                    number: 1,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "path",
+                    json_name: "path",
+                    number: 2,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "options",
+                    json_name: "options",
+                    number: 3,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::Message(&OPTIONS),
+                },
+            ],
+        };
+        pub static WATCH_RESPONSE: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {
+            name: "config.WatchResponse",
+            fields: &[
+                ::micro_rpc::FieldDescriptor {
+                    name: "value",
+                    json_name: "value",
+                    number: 1,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::Message(&VALUE),
                 },
             ],
         };

@@ -39,6 +39,8 @@ impl App {
             let batch = vec![write.expecting(expect)];
             let now = self.parts.clock.now();
             if let Written::Done(_) = self.parts.records.write(tenant, batch, now).await? {
+                // Nobody may be watching.
+                let _ = self.changes.send(tenant.id());
                 return Ok(outcome);
             }
         }

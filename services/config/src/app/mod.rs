@@ -2,6 +2,7 @@
 
 mod change;
 mod rotate;
+mod watch;
 
 use micro_storage::StoreError;
 use micro_storage::records::{Key, Record};
@@ -29,9 +30,14 @@ impl App {
     pub(crate) async fn get_value(&self, tenant: &Tenant, path: &str, secrets: bool) -> Result<String, Refusal> {
         let path = Path::parse(path)?;
         let record = self.find_tree(tenant).await?.ok_or(Refusal::NotFound)?;
+        self.text_at(tenant, &record, &path, secrets)
+    }
+
+    /// The JSON text at a path of a tree.
+    fn text_at(&self, tenant: &Tenant, tree: &Record, path: &Path, secrets: bool) -> Result<String, Refusal> {
         let open = |at: &[String], sealed: &Sealed| self.parts.keys.open(tenant.id(), at, sealed);
         let open = secrets.then_some(&open as &dyn Fn(&[String], &Sealed) -> _);
-        let found = tree::get(&parse(&record)?, &path, open)?;
+        let found = tree::get(&parse(tree)?, path, open)?;
         Ok(found.unwrap_or_else(|| "null".into()))
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use micro_error::Error;
-use micro_proto::config::{Config, ReadRequest, descriptor};
+use micro_proto::config::{Config, ReadRequest, WatchRequest, Watcher, descriptor};
 use micro_tenancy::{Caller, Metadata};
 
 use crate::world::{World, admin, delete_in, get_in, guest, set_in};
@@ -16,7 +16,13 @@ async fn ask_everything(world: &World, caller: &Caller, named: &str) -> Vec<(&'s
         namespace: named.into(),
         path: "k".into(),
     };
+    let watch = WatchRequest {
+        namespace: named.into(),
+        path: "k".into(),
+        ..Default::default()
+    };
     vec![
+        ("config.Watcher.Watch", config.watch(caller, watch).await.map(drop)),
         (
             "config.Config.Get",
             config.get(caller, get_in(named, "k", true)).await.map(drop),

@@ -5,4 +5,5 @@ mod isolation;
 mod model;
 mod secrets;
 mod values;
+mod watching;
 mod world;

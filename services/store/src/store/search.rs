@@ -40,8 +40,10 @@ pub struct Search {
 
 /// How many records a page has at first: values may be a megabyte each.
 const FIRST: usize = 32;
-/// Pages grow while they hold fewer bytes than this.
+/// Pages grow while they hold fewer bytes than this,
 const LIGHT: usize = 1 << 20;
+/// and up to so many records: big values may follow small ones.
+const MOST: usize = 256;
 
 impl Search {
     /// A search of one table, at one moment.
@@ -81,11 +83,7 @@ impl Search {
             self.rest = page.last().map(|last| scan.after(&last.key));
         }
         let bytes: usize = page.iter().map(|record| record.value.len()).sum();
-        self.size = if bytes < LIGHT {
-            (size * 4).min(Scan::MAX)
-        } else {
-            FIRST
-        };
+        self.size = if bytes < LIGHT { (size * 4).min(MOST) } else { FIRST };
         Ok(Some(page.into_iter().filter(|record| self.wants(record)).collect()))
     }
 

@@ -6,6 +6,7 @@ use super::key;
 use crate::{
     ctx::Ctx,
     exit::{Exit, Failure, Result},
+    out::Out,
 };
 
 /// Print a value
@@ -33,14 +34,18 @@ pub async fn run(args: Args, ctx: &Ctx) -> Result {
     let value = answer.map_err(|e| session.explain(&e))?.value.unwrap_or_default();
     match value.data.as_str() {
         "" | "null" => Err(Failure::plain("Not found")),
-        json if ctx.out.json() => {
-            ctx.out.line(json);
-            Ok(Exit::Done)
-        }
         json => {
-            ctx.out.line(plain(json));
+            print(&ctx.out, json);
             Ok(Exit::Done)
         }
+    }
+}
+
+/// A value on stdout: JSON for programs.
+pub fn print(out: &Out, json: &str) {
+    match out.json() {
+        true => out.line(json),
+        false => out.line(plain(json)),
     }
 }
 

@@ -3,6 +3,7 @@
 mod del;
 mod get;
 mod set;
+mod watch;
 
 use std::ffi::OsString;
 
@@ -29,6 +30,7 @@ enum Verb {
     Set(set::Args),
     #[command(alias = "delete")]
     Del(del::Args),
+    Watch(watch::Args),
     #[command(external_subcommand)]
     Unknown(Vec<OsString>),
 }
@@ -40,6 +42,7 @@ pub async fn run(args: Args, ctx: &Ctx) -> Result {
         Some(Verb::Get(args)) => get::run(args, ctx).await,
         Some(Verb::Set(args)) => set::run(args, ctx).await,
         Some(Verb::Del(args)) => del::run(args, ctx).await,
+        Some(Verb::Watch(args)) => watch::run(args, ctx).await,
         Some(Verb::Unknown(words)) => Err(super::unknown_subcommand("config", &words)),
     }
 }
