@@ -1,5 +1,6 @@
 //! From a source to an artifact: fetch, plan, compile, pack. Everything of the tenant's runs in a sandbox.
 
+mod disk;
 mod layer;
 mod rust;
 mod step;
@@ -92,6 +93,15 @@ impl Builder {
         // What a build leaves behind is the tenant's, and large.
         if let Err(e) = remove(job.home.work()).await {
             tracing::warn!(error = %e, "a build's folder stays behind");
+        }
+        let cache = job.home.cache();
+        match tokio::task::spawn_blocking(move || disk::trim(&cache)).await {
+            Ok(Ok(false)) => {}
+            Ok(Ok(true)) => {
+                notes.say("What builds left for the next one had grown too big: the next one starts without")
+            }
+            Ok(Err(e)) => tracing::warn!(error = %e, "a build's cache could not be measured"),
+            Err(e) => tracing::warn!(error = %e, "a build's cache could not be measured"),
         }
         if let Err(failure) = &result {
             notes.say(failure.to_string());

@@ -14,7 +14,7 @@ use micro_domain::InstanceId;
 use micro_sandbox::{Bind, Door, Entry, Exit, Keeper, Kind, LaunchError, Limits, LogReader, Record, Spec, Stream};
 use tokio::{runtime::Handle, time::timeout};
 
-use super::{Builder, Job, new_run};
+use super::{Builder, Job, disk, new_run};
 use crate::{
     egress::{self, SystemResolver},
     failure::{Failure, Stage},
@@ -190,6 +190,7 @@ impl<'b> Sandboxed<'b> {
             exit = keeper.0.wait() => exit.map_err(|e| Failure::ours(stage, e))?,
             e = follow(&mut log, &mut hear) => return Err(Failure::ours(stage, e)),
             e = way_out => return Err(Failure::ours(stage, e)),
+            words = disk::taken(&run.dir) => return Err(Failure::said(stage, words)),
         };
         // Its last lines were written before it ended.
         read_rest(&mut log, &mut hear).map_err(|e| Failure::ours(stage, e))?;
