@@ -120,6 +120,9 @@ pub struct Group {
     /// How many events it is behind.
     #[prost(uint64, tag = "4")]
     pub behind: u64,
+    /// How often the next event was tried in vain.
+    #[prost(uint64, tag = "5")]
+    pub attempts: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SeekRequest {
@@ -136,6 +139,15 @@ pub struct SeekRequest {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SeekResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteGroupRequest {
+    #[prost(string, tag = "1")]
+    pub topic: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub group: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteGroupResponse {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeadLettersRequest {
     #[prost(string, tag = "1")]
@@ -366,6 +378,12 @@ pub trait Groups: ::core::marker::Send + ::core::marker::Sync + 'static {
         caller: &::micro_tenancy::Caller,
         request: SeekRequest,
     ) -> ::core::result::Result<SeekResponse, ::micro_error::Error>;
+    /// Forgets a group that nobody is a member of, and its dead letters.
+    async fn delete(
+        &self,
+        caller: &::micro_tenancy::Caller,
+        request: DeleteGroupRequest,
+    ) -> ::core::result::Result<DeleteGroupResponse, ::micro_error::Error>;
     /// What the group refused until its limit, oldest first.
     async fn dead_letters(
         &self,
@@ -406,6 +424,11 @@ impl<T: Groups + ?Sized> ::micro_rpc::Service for GroupsServer<T> {
             "Seek" => {
                 let request = call.payload.first(codec).await?;
                 let reply = self.0.seek(&call.caller, request).await?;
+                Ok(::micro_rpc::Payload::one(codec, &reply))
+            }
+            "Delete" => {
+                let request = call.payload.first(codec).await?;
+                let reply = self.0.delete(&call.caller, request).await?;
                 Ok(::micro_rpc::Payload::one(codec, &reply))
             }
             "DeadLetters" => {
@@ -459,6 +482,19 @@ impl<C: ::micro_rpc::Channel> Groups for GroupsClient<C> {
             )
             .await
     }
+    async fn delete(
+        &self,
+        caller: &::micro_tenancy::Caller,
+        request: DeleteGroupRequest,
+    ) -> ::core::result::Result<DeleteGroupResponse, ::micro_error::Error> {
+        ::micro_rpc::client::unary(
+                &self.0,
+                caller,
+                &descriptor::GROUPS.methods[2],
+                &request,
+            )
+            .await
+    }
     async fn dead_letters(
         &self,
         caller: &::micro_tenancy::Caller,
@@ -467,7 +503,7 @@ impl<C: ::micro_rpc::Channel> Groups for GroupsClient<C> {
         ::micro_rpc::client::unary(
                 &self.0,
                 caller,
-                &descriptor::GROUPS.methods[2],
+                &descriptor::GROUPS.methods[3],
                 &request,
             )
             .await
@@ -480,7 +516,7 @@ impl<C: ::micro_rpc::Channel> Groups for GroupsClient<C> {
         ::micro_rpc::client::unary(
                 &self.0,
                 caller,
-                &descriptor::GROUPS.methods[3],
+                &descriptor::GROUPS.methods[4],
                 &request,
             )
             .await
@@ -1280,6 +1316,198 @@ impl<'de> serde::Deserialize<'de> for DeadLettersResponse {
             .deserialize_struct("events.DeadLettersResponse", FIELDS, GeneratedVisitor)
     }
 }
+impl serde::Serialize for DeleteGroupRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.topic.is_empty() {
+            len += 1;
+        }
+        if !self.group.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer
+            .serialize_struct("events.DeleteGroupRequest", len)?;
+        if !self.topic.is_empty() {
+            struct_ser.serialize_field("topic", &self.topic)?;
+        }
+        if !self.group.is_empty() {
+            struct_ser.serialize_field("group", &self.group)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for DeleteGroupRequest {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &["topic", "group"];
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Topic,
+            Group,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(
+                deserializer: D,
+            ) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+                    fn expecting(
+                        &self,
+                        formatter: &mut std::fmt::Formatter<'_>,
+                    ) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", & FIELDS)
+                    }
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(
+                        self,
+                        value: &str,
+                    ) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "topic" => Ok(GeneratedField::Topic),
+                            "group" => Ok(GeneratedField::Group),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = DeleteGroupRequest;
+            fn expecting(
+                &self,
+                formatter: &mut std::fmt::Formatter<'_>,
+            ) -> std::fmt::Result {
+                formatter.write_str("struct events.DeleteGroupRequest")
+            }
+            fn visit_map<V>(
+                self,
+                mut map_: V,
+            ) -> std::result::Result<DeleteGroupRequest, V::Error>
+            where
+                V: serde::de::MapAccess<'de>,
+            {
+                let mut topic__ = None;
+                let mut group__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Topic => {
+                            if topic__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("topic"));
+                            }
+                            topic__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Group => {
+                            if group__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("group"));
+                            }
+                            group__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(DeleteGroupRequest {
+                    topic: topic__.unwrap_or_default(),
+                    group: group__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer
+            .deserialize_struct("events.DeleteGroupRequest", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for DeleteGroupResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let len = 0;
+        let struct_ser = serializer.serialize_struct("events.DeleteGroupResponse", len)?;
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for DeleteGroupResponse {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[];
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {}
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(
+                deserializer: D,
+            ) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+                    fn expecting(
+                        &self,
+                        formatter: &mut std::fmt::Formatter<'_>,
+                    ) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", & FIELDS)
+                    }
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(
+                        self,
+                        value: &str,
+                    ) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        Err(serde::de::Error::unknown_field(value, FIELDS))
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = DeleteGroupResponse;
+            fn expecting(
+                &self,
+                formatter: &mut std::fmt::Formatter<'_>,
+            ) -> std::fmt::Result {
+                formatter.write_str("struct events.DeleteGroupResponse")
+            }
+            fn visit_map<V>(
+                self,
+                mut map_: V,
+            ) -> std::result::Result<DeleteGroupResponse, V::Error>
+            where
+                V: serde::de::MapAccess<'de>,
+            {
+                while map_.next_key::<GeneratedField>()?.is_some() {
+                    let _ = map_.next_value::<serde::de::IgnoredAny>()?;
+                }
+                Ok(DeleteGroupResponse {})
+            }
+        }
+        deserializer
+            .deserialize_struct("events.DeleteGroupResponse", FIELDS, GeneratedVisitor)
+    }
+}
 impl serde::Serialize for Event {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -1510,6 +1738,9 @@ impl serde::Serialize for Group {
         if self.behind != 0 {
             len += 1;
         }
+        if self.attempts != 0 {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("events.Group", len)?;
         if !self.name.is_empty() {
             struct_ser.serialize_field("name", &self.name)?;
@@ -1529,6 +1760,15 @@ impl serde::Serialize for Group {
             struct_ser
                 .serialize_field("behind", ToString::to_string(&self.behind).as_str())?;
         }
+        if self.attempts != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser
+                .serialize_field(
+                    "attempts",
+                    ToString::to_string(&self.attempts).as_str(),
+                )?;
+        }
         struct_ser.end()
     }
 }
@@ -1538,13 +1778,14 @@ impl<'de> serde::Deserialize<'de> for Group {
     where
         D: serde::Deserializer<'de>,
     {
-        const FIELDS: &[&str] = &["name", "topic", "number", "behind"];
+        const FIELDS: &[&str] = &["name", "topic", "number", "behind", "attempts"];
         #[allow(clippy::enum_variant_names)]
         enum GeneratedField {
             Name,
             Topic,
             Number,
             Behind,
+            Attempts,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(
@@ -1575,6 +1816,7 @@ impl<'de> serde::Deserialize<'de> for Group {
                             "topic" => Ok(GeneratedField::Topic),
                             "number" => Ok(GeneratedField::Number),
                             "behind" => Ok(GeneratedField::Behind),
+                            "attempts" => Ok(GeneratedField::Attempts),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -1599,6 +1841,7 @@ impl<'de> serde::Deserialize<'de> for Group {
                 let mut topic__ = None;
                 let mut number__ = None;
                 let mut behind__ = None;
+                let mut attempts__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Name => {
@@ -1633,6 +1876,16 @@ impl<'de> serde::Deserialize<'de> for Group {
                                     .0,
                             );
                         }
+                        GeneratedField::Attempts => {
+                            if attempts__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("attempts"));
+                            }
+                            attempts__ = Some(
+                                map_
+                                    .next_value::<::pbjson::private::NumberDeserialize<_>>()?
+                                    .0,
+                            );
+                        }
                     }
                 }
                 Ok(Group {
@@ -1640,6 +1893,7 @@ impl<'de> serde::Deserialize<'de> for Group {
                     topic: topic__.unwrap_or_default(),
                     number: number__.unwrap_or_default(),
                     behind: behind__.unwrap_or_default(),
+                    attempts: attempts__.unwrap_or_default(),
                 })
             }
         }
@@ -3137,6 +3391,12 @@ impl ::micro_rpc::Message for SeekRequest {
 impl ::micro_rpc::Message for SeekResponse {
     const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::SEEK_RESPONSE;
 }
+impl ::micro_rpc::Message for DeleteGroupRequest {
+    const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::DELETE_GROUP_REQUEST;
+}
+impl ::micro_rpc::Message for DeleteGroupResponse {
+    const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::DELETE_GROUP_RESPONSE;
+}
 impl ::micro_rpc::Message for DeadLettersRequest {
     const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::DEAD_LETTERS_REQUEST;
 }
@@ -3226,6 +3486,14 @@ pub mod descriptor {
                 kind: ::micro_rpc::MethodKind::Unary,
                 request: &message::SEEK_REQUEST,
                 response: &message::SEEK_RESPONSE,
+            },
+            ::micro_rpc::MethodDescriptor {
+                name: "Delete",
+                path: "/events.Groups/Delete",
+                id: "events.Groups.Delete",
+                kind: ::micro_rpc::MethodKind::Unary,
+                request: &message::DELETE_GROUP_REQUEST,
+                response: &message::DELETE_GROUP_RESPONSE,
             },
             ::micro_rpc::MethodDescriptor {
                 name: "DeadLetters",
@@ -3555,6 +3823,13 @@ pub mod descriptor {
                     repeated: false,
                     kind: ::micro_rpc::FieldType::Uint64,
                 },
+                ::micro_rpc::FieldDescriptor {
+                    name: "attempts",
+                    json_name: "attempts",
+                    number: 5,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::Uint64,
+                },
             ],
         };
         pub static SEEK_REQUEST: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {
@@ -3592,6 +3867,29 @@ pub mod descriptor {
         };
         pub static SEEK_RESPONSE: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {
             name: "events.SeekResponse",
+            fields: &[],
+        };
+        pub static DELETE_GROUP_REQUEST: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {
+            name: "events.DeleteGroupRequest",
+            fields: &[
+                ::micro_rpc::FieldDescriptor {
+                    name: "topic",
+                    json_name: "topic",
+                    number: 1,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "group",
+                    json_name: "group",
+                    number: 2,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
+                },
+            ],
+        };
+        pub static DELETE_GROUP_RESPONSE: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {
+            name: "events.DeleteGroupResponse",
             fields: &[],
         };
         pub static DEAD_LETTERS_REQUEST: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {

@@ -1,0 +1,10 @@
+//! Events over their doors: on every back end, and with time that is moved by hand.
+
+mod back_ends;
+mod doors;
+mod groups;
+mod letters;
+mod producers;
+mod replicas;
+mod retention;
+mod world;
