@@ -7,9 +7,15 @@ mod operations;
 mod records;
 mod writer;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    fs::{OpenOptions, Permissions},
+    io,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::Path,
+    sync::Arc,
+};
 
-use redb::{Database, ReadTransaction, ReadableDatabase, TableDefinition};
+use redb::{Database, ReadTransaction, ReadableDatabase, TableDefinition, backends::FileBackend};
 
 use crate::StoreError;
 
@@ -45,7 +51,8 @@ impl File {
     fn open(path: &Path) -> Result<Self, StoreError> {
         let mut builder = Database::builder();
         builder.set_cache_size(16 << 20);
-        let database = Arc::new(builder.create(path).map_err(StoreError::failed)?);
+        let file = FileBackend::new(open_private(path).map_err(StoreError::failed)?).map_err(StoreError::failed)?;
+        let database = Arc::new(builder.create_with_backend(file).map_err(StoreError::failed)?);
         make_tables(&database)?;
         let writer = writer::Writer::start(database.clone())?;
         Ok(Self { database, writer })
@@ -54,6 +61,17 @@ impl File {
     fn reading(&self) -> Result<ReadTransaction, StoreError> {
         self.database.begin_read().map_err(StoreError::failed)
     }
+}
+
+/// Every namespace's records and secrets are in it: for its owner alone, wherever it lies.
+fn open_private(path: &Path) -> io::Result<std::fs::File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let file = options.open(path)?;
+    if file.metadata()?.permissions().mode() & 0o077 != 0 {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+    }
+    Ok(file)
 }
 
 /// A reader of a table that was never written would fail.
@@ -65,4 +83,23 @@ fn make_tables(database: &Database) -> Result<(), StoreError> {
     }
     tx.open_table(COUNTERS).map_err(StoreError::failed)?;
     tx.commit().map_err(StoreError::failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn the_file_is_for_its_owner_alone_also_where_it_was_not_before() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("records.redb");
+        let mode = || fs::metadata(&path).expect("there").permissions().mode() & 0o777;
+        drop(open(&path).expect("made"));
+        assert_eq!(mode(), 0o600);
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).expect("ours");
+        drop(open(&path).expect("opened again"));
+        assert_eq!(mode(), 0o600);
+    }
 }

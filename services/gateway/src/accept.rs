@@ -17,6 +17,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::graceful::GracefulConnection,
 };
+use micro_limits::{Exceeded, InFlight, Permit};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -64,10 +65,35 @@ impl Peer {
     }
 }
 
+/// Who has how many connections to a public door.
+#[derive(Clone, Default)]
+struct Crowd(InFlight<String>);
+
+impl Crowd {
+    /// A place for one more connection. An address inside our own networks may be a load balancer's, and stand for
+    /// everybody.
+    fn enter(&self, peer: &Peer) -> Result<Option<Permit<String>>, Exceeded> {
+        let public = matches!(*peer.door, Door::Proxy | Door::Api) && !is_inside(peer.address);
+        let place = public.then(|| self.0.enter(peer.counted(), bounds::CONNECTIONS_PER_ADDRESS));
+        place.transpose()
+    }
+}
+
+fn is_inside(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let shared = v4.octets()[0] == 100 && (64..128).contains(&v4.octets()[1]);
+            v4.is_loopback() || v4.is_private() || v4.is_link_local() || shared
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
 pub struct Cores {
     cores: Vec<Core>,
     next: AtomicUsize,
     tls: Option<TlsAcceptor>,
+    crowd: Crowd,
     /// No new connections; those that are open finish what they do.
     closing: CancellationToken,
     /// Everything ends.
@@ -104,6 +130,7 @@ impl Cores {
             cores: (0..count).map(core).collect::<io::Result<_>>()?,
             next: AtomicUsize::new(0),
             tls: tls.map(TlsAcceptor::from),
+            crowd: Crowd::default(),
             closing: CancellationToken::new(),
             ending,
             connections: TaskTracker::new(),
@@ -116,6 +143,7 @@ impl Cores {
             door,
             closing: self.closing.clone(),
             tls: self.tls.clone(),
+            crowd: self.crowd.clone(),
             room: Arc::new(Semaphore::new(bounds::MAX_CONNECTIONS)),
         };
         self.spawn(core, listener, accepting)
@@ -137,6 +165,7 @@ impl Cores {
                 door,
                 closing: closing.clone(),
                 tls: None,
+                crowd: self.crowd.clone(),
                 room,
             },
         )?;
@@ -181,6 +210,7 @@ struct Accepting {
     door: Arc<Door>,
     closing: CancellationToken,
     tls: Option<TlsAcceptor>,
+    crowd: Crowd,
     room: Arc<Semaphore>,
 }
 
@@ -211,10 +241,14 @@ impl Accepting {
                 door: self.door.clone(),
                 address: from.ip().to_canonical(),
             });
+            let Ok(place) = self.crowd.enter(&peer) else {
+                tracing::debug!(door = self.door.name(), "a caller has all the connections it may have");
+                continue;
+            };
             let serving = serve(tcp, peer, edge.clone(), self.tls.clone(), self.closing.clone());
             connections.spawn(async move {
                 serving.await;
-                drop(room);
+                drop((room, place));
             });
         }
     }
@@ -289,13 +323,46 @@ async fn until_closed<C: GracefulConnection>(connection: C, closing: Cancellatio
 mod tests {
     use super::*;
 
+    fn peer(address: &str) -> Peer {
+        Peer {
+            door: Arc::new(Door::Api),
+            address: address.parse::<IpAddr>().expect("valid").to_canonical(),
+        }
+    }
+
+    #[test]
+    fn nobody_alone_fills_a_door() {
+        let crowd = Crowd::default();
+        let most = bounds::CONNECTIONS_PER_ADDRESS.max;
+        let mut held: Vec<_> = (0..most)
+            .map(|n| crowd.enter(&peer(&format!("2001:db8:1:2::{n:x}"))).expect("room"))
+            .collect();
+        assert!(crowd.enter(&peer("2001:db8:1:2:9::9")).is_err(), "the same subscriber");
+        assert!(
+            crowd.enter(&peer("192.0.2.1")).expect("room").is_some(),
+            "somebody else"
+        );
+        held.pop();
+        assert!(crowd.enter(&peer("2001:db8:1:2:9::9")).is_ok(), "room again");
+        for balancer in [
+            "127.0.0.1",
+            "10.0.0.7",
+            "192.168.1.1",
+            "100.64.0.1",
+            "::1",
+            "fd00::1",
+            "::ffff:10.0.0.7",
+        ] {
+            assert!(
+                crowd.enter(&peer(balancer)).expect("not counted").is_none(),
+                "{balancer}"
+            );
+        }
+    }
+
     #[test]
     fn all_addresses_of_one_subscriber_count_together() {
-        let counted = |address: &str| {
-            let address = address.parse::<IpAddr>().expect("valid").to_canonical();
-            let door = Arc::new(Door::Api);
-            Peer { door, address }.counted()
-        };
+        let counted = |address: &str| peer(address).counted();
         assert_eq!(counted("2001:db8:1:2::7"), counted("2001:db8:1:2:ffff::9"));
         assert_ne!(counted("2001:db8:1:2::7"), counted("2001:db8:1:3::7"));
         assert_eq!(counted("::ffff:192.0.2.1"), counted("192.0.2.1"));

@@ -34,6 +34,12 @@ pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// The most connections that one public door holds, on each core.
 pub const MAX_CONNECTIONS: usize = 20_000;
 
+/// The most connections of one caller to one public door: nobody alone fills it.
+pub const CONNECTIONS_PER_ADDRESS: Limit = Limit {
+    name: "connections.per_address",
+    max: 1_000,
+};
+
 /// Calls of core services without an account, a second and address: signing up, logging in, asking who a token is.
 pub const ANONYMOUS_PER_SECOND: u32 = 500;
 
