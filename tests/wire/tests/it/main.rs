@@ -3,4 +3,5 @@
 mod boot;
 mod codec;
 mod commands;
+mod door;
 mod replay;
