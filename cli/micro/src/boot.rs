@@ -2,6 +2,7 @@
 //! place that sees all of them.
 
 mod banner;
+mod broker_and_events;
 mod core;
 mod data_dir;
 mod local;

@@ -20,7 +20,7 @@ use micro_tenancy::{
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 
-use super::{STOP, data_dir::DataDir, sdk, store_and_config, stores::Stores};
+use super::{STOP, broker_and_events, data_dir::DataDir, sdk, store_and_config, stores::Stores};
 
 /// Rates that are remembered in this process at once.
 const RATES: usize = 100_000;
@@ -182,6 +182,7 @@ impl Core {
         services.extend(self.registry.services());
         services.extend(runtime_services(&runtime));
         services.extend(store_and_config::start(config, data, ground, stores)?);
+        services.extend(broker_and_events::start(config, ground, stores, self.local).await?);
         services.extend(more);
         let gateway = Gateway::start(
             GatewayConfig {
@@ -262,7 +263,7 @@ fn runtime_services(runtime: &Arc<Runtime>) -> Vec<Arc<dyn Service>> {
 /// What the domain `micro` of the registry lists.
 fn core_descriptors() -> Vec<&'static ServiceDescriptor> {
     micro_proto::services()
-        .filter(|s| matches!(s.package, "auth" | "config" | "registry" | "runtime" | "store"))
+        .filter(|s| matches!(s.package, "auth" | "broker" | "config" | "events" | "registry" | "runtime" | "store"))
         .collect()
 }
 

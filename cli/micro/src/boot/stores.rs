@@ -9,10 +9,11 @@ use micro_storage::{
     Db, Urls,
     blobs::{Blobs, ObjectBlobs},
     file,
-    memory::{MemoryBlobs, MemoryRecords},
+    log::Log,
+    memory::{MemoryBlobs, MemoryLog, MemoryRecords},
     migrate,
     records::Records,
-    sql::{Hot, SqlRecords},
+    sql::{Hot, SqlLog, SqlRecords},
 };
 
 use super::data_dir::DataDir;
@@ -21,6 +22,8 @@ use super::data_dir::DataDir;
 pub struct Stores {
     /// Accounts, rules, releases.
     pub records: Arc<dyn Records>,
+    /// Events.
+    pub log: Arc<dyn Log>,
     /// Sources and artifacts.
     pub blobs: Arc<dyn Blobs>,
 }
@@ -31,13 +34,15 @@ impl Stores {
         if config.profile == Profile::Test {
             return Ok(Self {
                 records: Arc::new(MemoryRecords::default()),
+                log: Arc::new(MemoryLog::default()),
                 blobs: Arc::new(MemoryBlobs::default()),
             });
         }
         let path = data.path().join("records.redb");
-        let (records, _log) = file::open(&path).with_context(|| path.display().to_string())?;
+        let (records, log) = file::open(&path).with_context(|| path.display().to_string())?;
         Ok(Self {
             records: Arc::new(records),
+            log: Arc::new(log),
             blobs: blobs(config, data)?,
         })
     }
@@ -46,7 +51,8 @@ impl Stores {
     pub async fn sql(config: &Config, data: &DataDir, database: &Database) -> Result<Self> {
         let hot = Hot::connect(&database.db).await.context("connecting to the database")?;
         Ok(Self {
-            records: Arc::new(SqlRecords::new(hot, &database.db)),
+            records: Arc::new(SqlRecords::new(hot.clone(), &database.db)),
+            log: Arc::new(SqlLog::new(hot)),
             blobs: blobs(config, data)?,
         })
     }
