@@ -1,7 +1,7 @@
 //! Named places at which a test may end the process, as a crash would.
 
 /// Ends the process here if the environment's `MICRO_FAILPOINT` is this name. Does nothing unless the feature
-/// `failpoints` is on.
+/// `failpoints` is on. The last words on stderr say so: an abort may have other reasons.
 #[cfg(feature = "failpoints")]
 pub fn failpoint(name: &str) {
     use std::sync::LazyLock;
@@ -13,6 +13,7 @@ pub fn failpoint(name: &str) {
         std::env::var("MICRO_FAILPOINT").ok()
     });
     if WANTED.as_deref() == Some(name) {
+        eprintln!("failpoint {name}");
         std::process::abort();
     }
 }

@@ -3,6 +3,8 @@
 pub mod browser;
 pub mod home;
 pub mod mailbox;
+pub mod operator;
 pub mod page;
 pub mod platform;
+pub mod stripe;
 pub mod walk;

@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{BufRead, BufReader},
     net::{SocketAddr, TcpListener},
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -17,7 +18,10 @@ use crate::home::Home;
 
 /// How long a server may take to serve on a busy machine; the budget is 1 s and is printed, not asserted.
 const START: Duration = Duration::from_secs(60);
-const STRIPE_KEY: &str = "sk_test_double";
+const SIGABRT: i32 = 6;
+const LOG: &str = "server.log";
+const BANNER: &str = "server.out";
+pub(crate) const STRIPE_KEY: &str = "sk_test_double";
 const WEBHOOK_SECRET: &str = "whsec_double";
 const PRICE: &str = "price_micro_developer";
 
@@ -44,6 +48,8 @@ pub struct Platform {
     dir: TempDir,
     bin: PathBuf,
     options: Options,
+    /// How far the server's clock and the double's are ahead of the machine's.
+    ahead: Duration,
     stripe: Process,
     stripe_url: String,
     server: Option<Process>,
@@ -112,6 +118,7 @@ impl Platform {
             dir,
             bin,
             options,
+            ahead: Duration::ZERO,
             stripe,
             stripe_url,
             server: None,
@@ -154,12 +161,54 @@ impl Platform {
 
     /// Starts the server and waits until it serves.
     pub fn boot(&mut self) -> Result<()> {
-        let addresses = self.data_dir().join("addresses.json");
-        std::fs::remove_file(&addresses).ok();
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(self.dir.path().join("server.log"))?;
+        self.launch(None)?;
+        ensure!(self.comes_up()?, "the server ended at once:\n{}", self.log());
+        Ok(())
+    }
+
+    /// Starts a server that dies at this failpoint, and waits until it serves or is dead already.
+    pub fn boot_to_die_at(&mut self, failpoint: &str) -> Result<()> {
+        self.launch(Some(failpoint))?;
+        self.comes_up().map(drop)
+    }
+
+    /// Waits for the server to die at the failpoint that it was started with, and nowhere else.
+    pub fn died_at(&mut self, failpoint: &str, within: Duration) -> Result<()> {
+        let status = self.wait_end(within).with_context(|| {
+            format!("{failpoint} was not reached (or the server is built without the feature `failpoints`)")
+        })?;
+        ensure!(status.signal() == Some(SIGABRT), "{failpoint}: {status}");
+        let reached = format!("failpoint {failpoint}");
+        let last = self
+            .log()
+            .lines()
+            .rev()
+            .find(|l| l.starts_with("failpoint "))
+            .map(str::to_owned);
+        ensure!(
+            last.as_deref() == Some(reached.as_str()),
+            "{failpoint}: it died elsewhere:\n{}",
+            self.log()
+        );
+        Ok(())
+    }
+
+    /// Lets time go on, for the platform and the payment provider alike. The server must not run meanwhile.
+    pub fn go_on_by(&mut self, time: Duration) -> Result<()> {
+        ensure!(
+            self.server.is_none(),
+            "a server reads its clock's lead once, when it starts"
+        );
+        self.ahead += time;
+        self.stripe_post("/_double/clock", &serde_json::json!({ "seconds": time.as_secs() }))
+    }
+
+    fn launch(&mut self, failpoint: Option<&str>) -> Result<()> {
+        std::fs::remove_file(self.data_dir().join("addresses.json")).ok();
+        let append = |name: &str| {
+            let path = self.dir.path().join(name);
+            File::options().create(true).append(true).open(path)
+        };
         // The second start takes the ports of the first: terminals remember them.
         let again = |address: SocketAddr| {
             if self.at.pid == 0 {
@@ -169,7 +218,6 @@ impl Platform {
             }
         };
         let admin = self.at.admin.unwrap_or(self.web);
-        let began = Instant::now();
         let mut server = Command::new(self.bin.join("micro"));
         server
             .arg("server")
@@ -186,21 +234,31 @@ impl Platform {
             .env("STRIPE_WEBHOOK_SECRET", WEBHOOK_SECRET)
             .env("STRIPE_PRICE_ID", PRICE)
             .envs(self.options.env.iter().map(|(k, v)| (k, v)))
+            .envs(failpoint.map(|name| ("MICRO_FAILPOINT", name)))
             .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log);
-        let mut server = Process::start(&mut server)?;
+            .stdout(append(BANNER)?)
+            .stderr(append(LOG)?);
+        if !self.ahead.is_zero() {
+            server.env("MICRO_CLOCK_AHEAD", self.ahead.as_secs().to_string());
+        }
+        self.server = Some(Process::start(&mut server)?);
+        Ok(())
+    }
+
+    /// Waits until the server serves; whether it does, or has ended.
+    fn comes_up(&mut self) -> Result<bool> {
+        let addresses = self.data_dir().join("addresses.json");
+        let began = Instant::now();
         while !addresses.exists() {
-            if let Some(status) = server.child.try_wait()? {
-                bail!("the server ended with {status}:\n{}", self.log());
+            if !self.runs() {
+                return Ok(false);
             }
             ensure!(began.elapsed() < START, "not serving after {START:?}:\n{}", self.log());
             pause();
         }
         self.started_in = began.elapsed();
         self.at = serde_json::from_slice(&std::fs::read(&addresses)?)?;
-        self.server = Some(server);
-        Ok(())
+        Ok(true)
     }
 
     /// Ends the server as a power cut would.
@@ -232,9 +290,14 @@ impl Platform {
         self.server.take().context("no server runs")?.wait(within)
     }
 
-    /// Everything the server printed.
+    /// Everything the server logged.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.dir.path().join("server.log")).unwrap_or_default()
+        std::fs::read_to_string(self.dir.path().join(LOG)).unwrap_or_default()
+    }
+
+    /// What it told the person who started it.
+    pub fn banner(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join(BANNER)).unwrap_or_default()
     }
 
     /// A fresh home directory whose command line talks to this platform as environment `home`.
@@ -291,6 +354,11 @@ impl Process {
         Ok((process, line))
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for its end, or kills it.
     pub fn wait(&mut self, within: Duration) -> Result<std::process::ExitStatus> {
         let began = Instant::now();
@@ -323,6 +391,15 @@ pub fn signal(pid: u32, name: &str) -> Result<()> {
         .args([&format!("-{name}"), &pid.to_string()])
         .status()?;
     ensure!(sent.success(), "kill -{name} {pid}: {sent}");
+    Ok(())
+}
+
+/// Sends a signal by name to a process that leads a group, and to all in it.
+pub fn signal_group(leader: u32, name: &str) -> Result<()> {
+    let sent = Command::new("kill")
+        .args([&format!("-{name}"), "--", &format!("-{leader}")])
+        .status()?;
+    ensure!(sent.success(), "kill -{name} -{leader}: {sent}");
     Ok(())
 }
 

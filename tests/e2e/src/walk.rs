@@ -25,8 +25,11 @@ pub const DECLINED_CARD: &str = "4000000000000002";
 /// Asks for 3-D Secure once, when it is stored.
 pub const SECURE_CARD: &str = "4000002500003155";
 
-/// The repository's root: examples lie there.
+/// The repository's root: examples lie there. Whoever cannot read it names a copy.
 pub fn root() -> PathBuf {
+    if let Some(copy) = std::env::var_os("MICRO_E2E_REPOSITORY") {
+        return copy.into();
+    }
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../..")
         .canonicalize()
@@ -135,7 +138,7 @@ fn not_logged_in(platform: &mut Platform) -> Result<Home> {
 
 /// Signs up with each card in turn until one is taken.
 pub fn sign_up(platform: &mut Platform, home: Home, email: &str, cards: &[&str]) -> Result<Customer> {
-    let password = format!("correct horse of {email}");
+    let password = password_of(email);
     let mut talk = home.start(&["signup", "--email", email])?;
     talk.expect("Enter the OTP sent to your email address: ")?;
     let letter = mailbox::letter(platform, email, "one-time token")?;
@@ -165,6 +168,66 @@ pub fn sign_up(platform: &mut Platform, home: Home, email: &str, cards: &[&str])
         password,
         namespace,
     })
+}
+
+/// A sign-up whose terminal waits for the card.
+pub struct AtThePage {
+    /// The terminal.
+    pub home: Home,
+    /// The command in it.
+    pub talk: Talk,
+    /// Whose it is.
+    pub email: String,
+    /// What was chosen.
+    pub password: String,
+    /// The mailed code.
+    pub code: String,
+    /// The subscribe page.
+    pub address: String,
+}
+
+impl AtThePage {
+    /// Walks the pages; the payment token.
+    pub fn enter_card(&self, platform: &Platform, cards: &[&str]) -> Result<String> {
+        enter_card(platform, &self.address, &self.email, cards)
+    }
+
+    /// Waits until the terminal says that all is done.
+    pub fn done(self) -> Result<Customer> {
+        let done = self.talk.wait()?.ok()?;
+        let said = format!("{}{}", done.stdout, done.stderr);
+        ensure!(said.contains("Signup complete! You're now logged in."), "{said}");
+        let namespace = self.home.run(&["user", "namespace"])?.ok()?.stdout.trim().to_owned();
+        Ok(Customer {
+            home: self.home,
+            email: self.email,
+            password: self.password,
+            namespace,
+        })
+    }
+}
+
+/// Signs up to where the terminal waits for the card.
+pub fn sign_up_to_the_page(platform: &Platform, email: &str) -> Result<AtThePage> {
+    let (home, password) = (platform.home()?, password_of(email));
+    let mut talk = home.start(&["signup", "--email", email, "--password", &password])?;
+    talk.expect("Enter the OTP sent to your email address: ")?;
+    let code = mailbox::code(&mailbox::letter(platform, email, "one-time token")?)?;
+    talk.say(&code)?;
+    let address = subscribe_address(&mut talk)?;
+    Ok(AtThePage {
+        home,
+        talk,
+        email: email.into(),
+        password,
+        code,
+        address,
+    })
+}
+
+/// What an address chooses in these tests.
+pub fn password_of(email: &str) -> String {
+    format!("correct horse of {email}")
 }
 
 /// The subscribe page's address, as the terminal prints it.
@@ -209,25 +272,12 @@ fn token_on(page: &Page) -> Result<String> {
     let words = page
         .html
         .split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'));
-    words
-        .max_by_key(|w| w.len())
-        .filter(|w| w.len() >= 32)
-        .map(str::to_owned)
-        .with_context(|| page.text())
+    let mut tokens = words.filter(|w| w.starts_with("pt_"));
+    tokens.next().map(str::to_owned).with_context(|| page.text())
 }
 
 fn charged_once(platform: &mut Platform, ada: &Customer) -> Result<()> {
-    let client = reqwest::blocking::Client::builder()
-        .timeout(Duration::from_secs(10))
-        .build()?;
-    let ask = |path: &str| -> Result<Value> {
-        Ok(client
-            .get(format!("{}{path}", platform.stripe()))
-            .bearer_auth("sk_test_double")
-            .send()?
-            .json()?)
-    };
-    let subscriptions = ask("/v1/subscriptions?limit=100")?;
+    let subscriptions = platform.stripe_get("/v1/subscriptions?limit=100")?;
     let live: Vec<&Value> = subscriptions["data"]
         .as_array()
         .context("a list")?
@@ -240,7 +290,7 @@ fn charged_once(platform: &mut Platform, ada: &Customer) -> Result<()> {
         price["unit_amount"] == 3500 && price["recurring"]["interval"] == "month",
         "{price}"
     );
-    let invoices = ask("/v1/invoices?limit=100")?;
+    let invoices = platform.stripe_get("/v1/invoices?limit=100")?;
     let paid: Vec<_> = invoices["data"]
         .as_array()
         .context("a list")?

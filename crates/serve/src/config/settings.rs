@@ -119,4 +119,5 @@ pub const COMMAND_LINE: &[&str] = &[
     "MICRO_ADDRESS",
     "MICRO_LOG",
     "MICRO_FAILPOINT",
+    "MICRO_CLOCK_AHEAD",
 ];

@@ -2,5 +2,9 @@
 
 mod browser;
 mod crash;
+mod failpoints;
 mod hostile;
+mod operators;
+mod pasted_token;
 mod walk;
+mod webhooks;
