@@ -21,8 +21,10 @@ use micro_serve::{Config, shutdown};
 use crate::commands::server::is_root;
 use data_dir::DataDir;
 
-/// How long everything that was started may take to stop: the promise is five seconds.
-const STOP: Duration = Duration::from_secs(4);
+/// How long everything that was started may take to stop: the promise is five seconds in all.
+const STOP: Duration = Duration::from_millis(3_500);
+/// How long requests and instances may take of that: streams of waiting terminals never end by themselves.
+const DRAIN: Duration = Duration::from_secs(3);
 
 /// Serves until asked to stop; then stops everything that was started.
 pub async fn serve(config: Config) -> Result<()> {

@@ -20,7 +20,7 @@ use micro_tenancy::{
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 
-use super::{STOP, broker_and_events, data_dir::DataDir, sdk, store_and_config, stores::Stores};
+use super::{DRAIN, broker_and_events, data_dir::DataDir, sdk, store_and_config, stores::Stores};
 
 /// Rates that are remembered in this process at once.
 const RATES: usize = 100_000;
@@ -233,7 +233,7 @@ pub struct Open {
 impl Open {
     /// Ends every instance and lets requests finish, both at once.
     pub async fn stop(&self) {
-        tokio::join!(self.gateway.stop(STOP), self.runtime.stop(STOP));
+        tokio::join!(self.gateway.stop(DRAIN), self.runtime.stop(DRAIN));
     }
 }
 
@@ -263,7 +263,12 @@ fn runtime_services(runtime: &Arc<Runtime>) -> Vec<Arc<dyn Service>> {
 /// What the domain `micro` of the registry lists.
 fn core_descriptors() -> Vec<&'static ServiceDescriptor> {
     micro_proto::services()
-        .filter(|s| matches!(s.package, "auth" | "broker" | "config" | "events" | "registry" | "runtime" | "store"))
+        .filter(|s| {
+            matches!(
+                s.package,
+                "auth" | "broker" | "config" | "events" | "registry" | "runtime" | "store"
+            )
+        })
         .collect()
 }
 

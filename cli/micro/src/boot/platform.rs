@@ -41,6 +41,8 @@ use super::{
     stores::{Database, Stores},
 };
 
+/// How long transactions under way may take to end when the server stops.
+const CLOSE: Duration = Duration::from_millis(500);
 /// How long one call to the payment provider may take before its outcome counts as unknown.
 const PAYMENT_PATIENCE: Duration = Duration::from_secs(20);
 /// How long the one server of a platform without Redis is believed to live without saying so.
@@ -111,9 +113,12 @@ pub async fn serve(config: Config, data: DataDir, stop: CancellationToken) -> Re
     }
     Addresses::remove(data.path()).ok();
     background.cancel();
-    open.stop().await;
-    let _ended = tokio::time::timeout(super::STOP, async { tokio::join!(working, pages) }).await;
-    db.close().await;
+    // Pages and jobs that have not ended with the doors are cut short: the database stops under them.
+    let ending = async { tokio::join!(open.stop(), working, pages) };
+    if tokio::time::timeout(super::STOP, ending).await.is_err() {
+        tracing::warn!("not everything had ended when the server stopped");
+    }
+    let _closed = tokio::time::timeout(CLOSE, db.close()).await;
     database.stop().await;
     Ok(())
 }
