@@ -2,6 +2,7 @@
 
 use micro_domain::Limit;
 use micro_error::{Error, Kind};
+use micro_limits::Exceeded;
 use micro_storage::StoreError;
 
 /// Why an operation was refused.
@@ -36,6 +37,8 @@ pub enum Refusal {
     NoSuchBlob,
     #[error("this blob would exceed the {} bytes that all blobs may have ({}): {used} are in use", .limit.max, .limit.name)]
     Blobs { used: u64, limit: Limit },
+    #[error(transparent)]
+    Busy(#[from] Exceeded),
     /// The sender of a blob failed.
     #[error(transparent)]
     Sender(#[from] Error),
@@ -48,6 +51,7 @@ impl Refusal {
     pub fn at(self, id: &str) -> Error {
         let kind = match self {
             Self::Sender(error) => return error,
+            Self::Busy(exceeded) => return exceeded.into(),
             Self::Store(StoreError::Invalid(words)) => return Error::new(Kind::Invalid, id, words),
             Self::Store(error) => return error.into(),
             Self::Value { limit, .. } | Self::Blobs { limit, .. } => {

@@ -11,7 +11,8 @@ mod store;
 use std::{sync::Arc, time::Duration as Patience};
 
 use micro_clock::Clock;
-use micro_domain::Limits;
+use micro_domain::{Limits, NamespaceId};
+use micro_limits::InFlight;
 use micro_proto::store::{BlobStoreServer, RecordsServer, StoreServer};
 use micro_rpc::Service;
 use micro_storage::{StoreError, blobs::Blobs, records::Records};
@@ -34,12 +35,17 @@ pub struct Parts {
 #[derive(Clone)]
 pub struct App {
     parts: Arc<Parts>,
+    /// Big answers that are being put together.
+    finding: InFlight<NamespaceId>,
 }
 
 impl App {
     /// The service on its parts.
     pub fn new(parts: Parts) -> Self {
-        Self { parts: Arc::new(parts) }
+        Self {
+            parts: Arc::new(parts),
+            finding: InFlight::default(),
+        }
     }
 
     /// What it answers over gRPC.

@@ -1,6 +1,7 @@
 //! Records by key, and by how their keys begin and end.
 
 use futures::{Stream, stream};
+use micro_domain::Limit;
 use micro_tenancy::Tenant;
 
 use super::key;
@@ -14,6 +15,13 @@ use crate::{
 
 /// One answer holds no more bytes than this: clients take 16 MiB.
 const MOST: usize = 12 << 20;
+/// An answer that gets longer than this is put together beside few others of its namespace.
+const LIGHT: usize = 1 << 20;
+/// See [`LIGHT`].
+const HEAVY: Limit = Limit {
+    name: "store.big_answers",
+    max: 16,
+};
 
 impl App {
     /// The record of that key.
@@ -28,8 +36,11 @@ impl App {
     pub async fn find_records(&self, tenant: &Tenant, table: &str, wanted: Wanted) -> Result<Vec<Entry>, Refusal> {
         let mut search = self.search(tenant, table, wanted)?;
         let mut found = Vec::new();
-        let mut bytes = 0;
+        let (mut bytes, mut heavy) = (0, None);
         while let Some(page) = search.next().await? {
+            if bytes > LIGHT && heavy.is_none() {
+                heavy = Some(self.finding.enter(tenant.id(), HEAVY)?);
+            }
             for record in page {
                 bytes += record.key.len() + record.value.len();
                 if bytes > MOST {
@@ -69,5 +80,60 @@ impl App {
             wanted,
             self.parts.clock.now(),
         )?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use micro_clock::TestClock;
+    use micro_domain::Limits;
+    use micro_storage::{
+        memory::{MemoryBlobs, MemoryRecords},
+        records::Expect,
+    };
+    use micro_testkit::{authority, principal};
+
+    use super::*;
+    use crate::{Parts, app::write_record::Draft};
+
+    #[tokio::test]
+    async fn big_answers_are_put_together_beside_few_others() {
+        let app = App::new(Parts {
+            records: Arc::new(MemoryRecords::default()),
+            blobs: Arc::new(MemoryBlobs::default()),
+            clock: Arc::new(TestClock::default()),
+            limits: Limits::DEVELOPER,
+        });
+        let tenant = authority()
+            .verified(principal("ada-ns", "ada"))
+            .enter("")
+            .expect("hers");
+        for n in 0..100 {
+            let draft = Draft {
+                key: format!("big-{n:03}"),
+                value: vec![b'x'; LIGHT / 32],
+                metadata: Default::default(),
+                lives: None,
+            };
+            app.write_record(&tenant, "t", draft, Expect::Any)
+                .await
+                .expect("written");
+        }
+        let find = |prefix: &str| {
+            let wanted = Wanted {
+                prefix: prefix.into(),
+                ..Wanted::default()
+            };
+            app.find_records(&tenant, "t", wanted)
+        };
+        let mut others: Vec<_> = (0..HEAVY.max)
+            .map(|_| app.finding.enter(tenant.id(), HEAVY).expect("room"))
+            .collect();
+        assert!(matches!(find("big").await, Err(Refusal::Busy(_))));
+        assert_eq!(find("big-00").await.expect("a small answer").len(), 10);
+        others.pop();
+        assert_eq!(find("big").await.expect("room again").len(), 100);
     }
 }
