@@ -146,7 +146,8 @@ async fn call(
                 Payload::Many(frames) => Payload::Many(held::until_revoked(frames, pass)),
                 one @ Payload::One(_) => one,
             };
-            Ok(response::of(payload, codec, kind.streams_replies(), held).await?)
+            let room = |bytes| core.edge.room_to_answer(payer, held, bytes);
+            Ok(response::of(payload, codec, kind.streams_replies(), room).await?)
         }
         Target::Nodes { namespace, nodes } => {
             running.blame(outcome::SERVICE_FAILED);
@@ -169,7 +170,8 @@ async fn call(
             // One answer is bounded by its deadline.
             let pass = pass.filter(|_| lines);
             let frames = held::until_revoked(deframe(answer.into_body().boxed_unsync()), pass);
-            Ok(response::of(Payload::Many(frames), codec, lines, held).await?)
+            let room = |bytes| core.edge.room_to_answer(payer, held, bytes);
+            Ok(response::of(Payload::Many(frames), codec, lines, room).await?)
         }
     }
 }

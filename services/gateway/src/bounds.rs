@@ -67,6 +67,13 @@ pub const LONG_IN_FLIGHT: Limit = Limit {
     max: 32,
 };
 
+/// Answers of that length are on their way only so many at once to the callers of a namespace: a reader takes its
+/// time, too.
+pub const LONG_ANSWERS: Limit = Limit {
+    name: "answers.long_in_flight",
+    max: 64,
+};
+
 /// How often what goes on for long is looked at again: with the time that news of a revocation takes from another
 /// replica, within 5 seconds.
 pub const LOOK_AGAIN: Duration = Duration::from_millis(2_500);

@@ -63,6 +63,7 @@ pub struct Edge {
     in_flight: InFlight<NamespaceId>,
     strangers: InFlight<String>,
     long: InFlight<NamespaceId>,
+    answers: InFlight<NamespaceId>,
     known: Bounded<NamespaceName, (Option<Namespace>, OffsetDateTime)>,
     pools: Vec<Pool>,
     instances: Arc<Instances>,
@@ -143,6 +144,7 @@ impl Edge {
             in_flight: InFlight::default(),
             strangers: InFlight::default(),
             long: InFlight::default(),
+            answers: InFlight::default(),
             known: Bounded::new(bounds::NAMESPACES),
             pools: (0..cores).map(|_| Pool::new(instances.clone())).collect(),
             instances,
@@ -282,6 +284,14 @@ impl Edge {
         let long = bytes > bounds::LONG_BYTES;
         let permit = long.then(|| self.long.enter(namespace, bounds::LONG_IN_FLIGHT));
         Ok(permit.transpose()?.map(Held::new))
+    }
+
+    /// What to hold until an answer of that length has been read, besides what the request holds already.
+    pub fn room_to_answer(&self, namespace: Option<NamespaceId>, held: Held, bytes: usize) -> Result<Held, Error> {
+        match namespace.filter(|_| bytes > bounds::LONG_BYTES) {
+            Some(namespace) => Ok(Held::new((held, self.answers.enter(namespace, bounds::LONG_ANSWERS)?))),
+            None => Ok(held),
+        }
     }
 
     /// The namespace that a request names, by header or by host.

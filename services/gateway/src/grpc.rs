@@ -97,6 +97,7 @@ where
     match target {
         Target::Core(service) => {
             let codec = server::codec_of(&head.headers).ok_or_else(|| unsupported(&head.headers, parsed.service))?;
+            let payer = asker.principal.as_ref().map(|p| p.namespace.id);
             let mut metadata = metadata(&head.headers);
             metadata.insert("remote".into(), peer.remote());
             let call = Call {
@@ -106,11 +107,17 @@ where
                 payload: Payload::Many(deframe_within(body, core.edge.room(&asker))),
             };
             let outcome = core::call(core.edge.core_runtime.as_ref(), service, call, deadline, &held).await;
-            let outcome = outcome.map(|payload| match payload {
-                Payload::Many(frames) => Payload::Many(held::until_revoked(frames, pass)),
-                one @ Payload::One(_) => one,
-            });
-            Ok(Routed::Called(outcome, held))
+            match outcome {
+                Ok(Payload::Many(frames)) => {
+                    let frames = held::until_revoked(frames, pass);
+                    Ok(Routed::Called(Ok(Payload::Many(frames)), held))
+                }
+                Ok(Payload::One(message)) => {
+                    let held = core.edge.room_to_answer(payer, held, message.len())?;
+                    Ok(Routed::Called(Ok(Payload::One(message)), held))
+                }
+                Err(status) => Ok(Routed::Called(Err(status), held)),
+            }
         }
         Target::Nodes { namespace, nodes } => {
             running.blame(outcome::SERVICE_FAILED);

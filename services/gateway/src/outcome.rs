@@ -15,7 +15,12 @@ use http_body_util::BodyExt;
 use micro_clock::Ids;
 use micro_rpc::Status;
 
-use crate::{Metrics, door::Door, held::Pass, reply::Reply};
+use crate::{
+    Metrics,
+    door::Door,
+    held::Pass,
+    reply::{Pieces, Reply},
+};
 
 /// By our fault.
 pub const FAILED: &str = "failed";
@@ -125,6 +130,7 @@ impl Running {
             Followed {
                 body,
                 running: self,
+                pieces: Pieces::default(),
                 pass,
                 revoked: None,
                 _held: held,
@@ -147,6 +153,7 @@ fn grpc_status(headers: &HeaderMap) -> Option<u16> {
 struct Followed<B, H> {
     body: B,
     running: Running,
+    pieces: Pieces,
     pass: Option<Pass>,
     /// Watched from the first moment on that the answer makes its reader wait.
     revoked: Option<Pin<Box<dyn Future<Output = Status> + Send>>>,
@@ -176,6 +183,9 @@ where
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Some(piece) = self.pieces.next() {
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
         if self.running.ended {
             return Poll::Ready(None);
         }
@@ -203,11 +213,11 @@ where
             // An end without a status is a failure of whoever sent it.
             _ => self.running.end_grpc(2),
         }
-        Poll::Ready(frame)
+        Poll::Ready(frame.map(|frame| frame.map(|frame| self.pieces.cut(frame))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.pieces.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

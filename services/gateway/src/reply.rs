@@ -3,12 +3,14 @@
 use std::{
     convert::Infallible,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use http_body::{Body, Frame};
+use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty, Full, combinators::UnsyncBoxBody};
+
+use crate::held::Held;
 
 /// Bytes and trailers, wherever they come from.
 pub type Reply = UnsyncBoxBody<Bytes, Infallible>;
@@ -19,6 +21,72 @@ pub fn full(bytes: impl Into<Bytes>) -> Reply {
 
 pub fn empty() -> Reply {
     Empty::new().boxed_unsync()
+}
+
+/// A body that keeps something until it is sent.
+pub fn holding(body: Reply, held: Held) -> Reply {
+    let pieces = Pieces::default();
+    Holding {
+        body,
+        pieces,
+        _held: held,
+    }
+    .boxed_unsync()
+}
+
+/// The rest of a frame. A transport asks for one when it has room, but then takes and keeps all of it: whoever does
+/// not read would hold what is long without being counted any more.
+#[derive(Default)]
+pub struct Pieces(Bytes);
+
+impl Pieces {
+    /// How long they are.
+    const LENGTH: usize = 64 << 10;
+
+    /// The frame, or its first piece.
+    pub fn cut(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        frame.map_data(|data| {
+            self.0 = data;
+            self.next().unwrap_or_default()
+        })
+    }
+
+    /// The next piece of the frame that was cut.
+    pub fn next(&mut self) -> Option<Bytes> {
+        let length = self.0.len().min(Self::LENGTH);
+        (length > 0).then(|| self.0.split_to(length))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+struct Holding {
+    body: Reply,
+    pieces: Pieces,
+    _held: Held,
+}
+
+impl Body for Holding {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Some(piece) = self.pieces.next() {
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        Poll::Ready(frame.map(|frame| frame.map(|frame| self.pieces.cut(frame))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.pieces.is_empty() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// A body that ends where another one fails.

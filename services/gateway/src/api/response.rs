@@ -10,36 +10,45 @@ use http_body_util::{BodyExt, StreamBody};
 use micro_error::{Error, WireError};
 use micro_rpc::{Code, Codec, Frames, Payload, Status};
 
-use crate::reply::{self, Reply};
+use crate::{
+    held::Held,
+    reply::{self, Reply},
+};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const LINES: HeaderValue = HeaderValue::from_static("application/x-ndjson");
 const PROTO: HeaderValue = HeaderValue::from_static("application/proto");
 
-/// One message as it is; several as a line each. `held` is kept until the last of them is sent.
-pub async fn of<H: Send + 'static>(
+/// One message as it is; several as a line each. What `room` gives for an answer's length is kept until the last of
+/// it is sent.
+pub async fn of(
     payload: Payload,
     codec: Codec,
     lines: bool,
-    held: H,
+    room: impl FnOnce(usize) -> Result<Held, Error>,
 ) -> Result<Response<Reply>, Status> {
+    let alone = |message: Bytes, held: Held| one(message, codec).map(|body| reply::holding(body, held));
     let mut frames = match payload {
-        Payload::One(message) => return Ok(one(message, codec)),
+        Payload::One(message) => {
+            let held = room(message.len())?;
+            return Ok(alone(message, held));
+        }
         Payload::Many(frames) => frames,
     };
     // A failure before the first message still has its status.
     let Some(first) = frames.next().await.transpose()? else {
         return if lines {
-            Ok(many(stream::empty(), frames, held))
+            Ok(many(stream::empty(), frames, room(0)?))
         } else {
             Err(Status::plain(Code::INTERNAL, "no message came back"))
         };
     };
+    let held = room(first.len())?;
     if lines {
         return Ok(many(stream::iter([first]), frames, held));
     }
     match frames.next().await.transpose()? {
-        None => Ok(one(first, codec)),
+        None => Ok(alone(first, held)),
         Some(second) => Ok(many(stream::iter([first, second]), frames, held)),
     }
 }
@@ -52,11 +61,7 @@ fn one(message: Bytes, codec: Codec) -> Response<Reply> {
     response
 }
 
-fn many<H: Send + 'static>(
-    first: impl Stream<Item = Bytes> + Send + 'static,
-    rest: Frames,
-    held: H,
-) -> Response<Reply> {
+fn many(first: impl Stream<Item = Bytes> + Send + 'static, rest: Frames, held: Held) -> Response<Reply> {
     let lines = first.map(Ok).chain(rest).map(move |message| {
         let _until_the_last = &held;
         let line = match message {

@@ -406,3 +406,43 @@ async fn what_goes_on_for_long_ends_soon_after_its_token_was_revoked() {
     assert_eq!(ended.kind(), Kind::Unauthenticated);
     assert!(began.elapsed() <= Duration::from_secs(3), "{:?}", began.elapsed());
 }
+
+#[tokio::test]
+async fn a_namespace_has_so_many_long_answers_on_their_way() {
+    let world = World::open().await;
+    let ask = async |sender: &mut h2::client::SendRequest<bytes::Bytes>, token: &str| {
+        let request = http::Request::post("http://x/store.Store/Read")
+            .header("content-type", "application/grpc+json")
+            .header("te", "trailers")
+            .header("authorization", format!("Bearer {token}"))
+            .body(())
+            .expect("valid");
+        let mut ready = sender.clone().ready().await.expect("ready");
+        let (response, mut stream) = ready.send_request(request, false).expect("sent");
+        let message = micro_rpc::frame(br#"{"key":"long"}"#);
+        stream.send_data(message, true).expect("sent");
+        response.await.expect("answers")
+    };
+    let told = |answer: &http::Response<h2::RecvStream>| answer.headers().get("grpc-status").cloned();
+    // Nothing of these is read: they stay where they are.
+    let mut sender = h2(&world).await;
+    let mut unread = Vec::new();
+    for _allowed in 0..bounds::LONG_ANSWERS.max {
+        let answer = ask(&mut sender, "ada").await;
+        assert_eq!(told(&answer), None);
+        unread.push(answer);
+    }
+    let refused = ask(&mut sender, "ada").await;
+    assert_eq!(told(&refused).expect("refused"), "8");
+    let by_http = crate::world::http()
+        .post(world.url("/store/Store/Read"))
+        .header("authorization", "Bearer ada");
+    let by_http = by_http.body(r#"{"key":"long"}"#).send().await.expect("answers");
+    assert_eq!(by_http.status(), 429);
+    let bobs = ask(&mut sender, "bob").await;
+    assert_eq!(told(&bobs), None);
+    drop(unread);
+    while told(&ask(&mut sender, "ada").await).is_some() {
+        tokio::task::yield_now().await;
+    }
+}

@@ -203,6 +203,14 @@ impl Store for Core {
         let tenant = caller.enter("")?;
         match request.key.as_str() {
             "missing" => return Err(Error::new(Kind::NotFound, "store.Store.Read", "not found")),
+            "long" => {
+                return Ok(store::ReadResponse {
+                    records: vec![store::Record {
+                        value: vec![b'x'; micro_gateway::bounds::LONG_BYTES + 1],
+                        ..Default::default()
+                    }],
+                });
+            }
             "broken" => return Err(Error::internal(std::io::Error::other("hunter2"))),
             "slow" => {
                 self.0.entered.notify_one();
