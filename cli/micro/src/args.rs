@@ -53,6 +53,7 @@ pub struct Cli {
 /// The commands that are not services.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Auth(commands::auth::Args),
     Call(commands::call::Args),
     Config(commands::config::Args),
     Env(commands::env::Args),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use micro_client::{Client, Endpoint};
 use micro_error::{Error, Kind};
 use micro_proto::{
-    auth::{AccountsClient, AuthClient, SessionsClient},
+    auth::{AccountsClient, AuthClient, RulesClient, SessionsClient},
     config::{ConfigClient, WatcherClient},
     registry::RegistryClient,
     runtime::{ReleasesClient, RuntimeClient, SourceClient},
@@ -110,6 +110,11 @@ impl Session {
     /// `auth.Accounts`
     pub fn accounts(&self) -> AccountsClient<Client> {
         AccountsClient::new(self.client.clone())
+    }
+
+    /// `auth.Rules`
+    pub fn rules(&self) -> RulesClient<Client> {
+        RulesClient::new(self.client.clone())
     }
 
     /// `auth.Sessions`

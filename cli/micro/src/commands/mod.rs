@@ -1,5 +1,6 @@
 //! The commands: which there are, and how one is run.
 
+pub mod auth;
 pub mod call;
 pub mod config;
 pub mod env;
@@ -62,6 +63,7 @@ fn dispatch(cli: Cli) -> Result {
     };
     let ctx = Ctx::new(out, cli.env)?;
     match command {
+        Command::Auth(args) => block_on(auth::run(args, &ctx)),
         Command::Call(args) => block_on(call::run(args, &ctx)),
         Command::Config(args) => block_on(config::run(args, &ctx)),
         Command::Env(args) => env::run(args, &ctx),
@@ -96,12 +98,14 @@ pub fn block_on(command: impl Future<Output = Result>) -> Result {
     ended
 }
 
-/// A command's help on stdout: what was asked for.
+/// A command's help on stdout: what was asked for. A command of a command is named with a space before it.
 pub fn help(command: &str) -> Result {
     let mut cli = Cli::command();
     cli.build();
-    let text = match cli.find_subcommand_mut(command) {
-        Some(command) => command.render_help(),
+    let mut words = command.split(' ');
+    let found = words.try_fold(&mut cli, |found, word| found.find_subcommand_mut(word));
+    let text = match found.map(clap::Command::render_help) {
+        Some(text) => text,
         None => cli.render_help(),
     };
     Out::new(Output::Text).raw(&text.to_string());

@@ -25,7 +25,7 @@ const CORE: [&str; 11] = [
     "network", "runtime", "registry", "config", "store", "broker", "router", "auth", "proxy", "api", "events",
 ];
 /// Commands of Micro that this version has not got.
-const MISSING: [&str; 7] = ["auth", "cli", "gen", "init", "network", "new", "service"];
+const MISSING: [&str; 6] = ["cli", "gen", "init", "network", "new", "service"];
 
 /// Runs it: a program `micro-WORD` on the path, or the service of that name.
 pub fn run(words: Vec<OsString>, ctx: &Ctx) -> Result {

@@ -22,6 +22,8 @@ use tokio::{
     sync::{oneshot, watch},
 };
 
+use crate::people::People;
+
 /// The namespace of whoever is logged in.
 pub const NAMESPACE: &str = "amber-otter-drift";
 /// The code that every letter has.
@@ -47,6 +49,7 @@ pub struct State {
     pub uploaded: Mutex<Vec<u8>>,
     pub created: Mutex<Option<runtime::CreateRequest>>,
     attempt: watch::Sender<signup::Status>,
+    people: People,
 }
 
 impl Fake {
@@ -68,6 +71,7 @@ impl Fake {
                 state: "payment_pending".into(),
                 message: String::new(),
             }),
+            people: People::new(),
         });
         let router = Arc::new(router(&state));
         let (tell, told) = oneshot::channel();
@@ -155,11 +159,14 @@ async fn serve(router: Arc<Router>, socket: tokio::net::TcpStream) {
 
 fn router(state: &Arc<State>) -> Router {
     let [store, config, watcher] = crate::kept::services();
+    let people = Arc::new(state.people.clone());
     Router::default()
         .with(store)
         .with(config)
         .with(watcher)
         .with(Arc::new(auth::AuthServer::new(state.clone())))
+        .with(Arc::new(auth::AccountsServer::new(people.clone())))
+        .with(Arc::new(auth::RulesServer::new(people)))
         .with(Arc::new(auth::SessionsServer::new(state.clone())))
         .with(Arc::new(registry::RegistryServer::new(state.clone())))
         .with(Arc::new(runtime::RuntimeServer::new(state.clone())))
@@ -216,8 +223,8 @@ pub fn known(caller: &Caller) -> Result<(), Error> {
 
 #[async_trait]
 impl auth::Auth for State {
-    async fn generate(&self, _: &Caller, _: auth::GenerateRequest) -> Result<auth::GenerateResponse, Error> {
-        refused(Kind::Unimplemented, "fake", "not here")
+    async fn generate(&self, caller: &Caller, request: auth::GenerateRequest) -> Result<auth::GenerateResponse, Error> {
+        self.people.generate(caller, request).await
     }
 
     async fn inspect(&self, _: &Caller, request: auth::InspectRequest) -> Result<auth::InspectResponse, Error> {

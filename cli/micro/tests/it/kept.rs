@@ -45,22 +45,27 @@ pub fn services() -> [Arc<dyn Service>; 3] {
     let kept = Arc::new(Kept {
         store: micro_store::App::new(store),
         config: micro_config::App::new(config),
-        ada: authority.verified(Principal {
-            namespace: Namespace::of_local(NamespaceName::parse(NAMESPACE).expect("a name")),
-            account: AccountId::new("ada-id"),
-            name: "ada@example.com".into(),
-            kind: AccountKind::User,
-            scopes: vec!["admin".into()],
-            session: None,
-            instance: None,
-            reach: Reach::Own,
-        }),
+        ada: ada(&authority),
     });
     [
         Arc::new(store::StoreServer::new(kept.clone())),
         Arc::new(config::ConfigServer::new(kept.clone())),
         Arc::new(config::WatcherServer::new(kept)),
     ]
+}
+
+/// The account that every token of the fake server stands for: an administrator of her namespace.
+pub fn ada(authority: &Authority) -> Caller {
+    authority.verified(Principal {
+        namespace: Namespace::of_local(NamespaceName::parse(NAMESPACE).expect("a name")),
+        account: AccountId::new("ada-id"),
+        name: "ada@example.com".into(),
+        kind: AccountKind::User,
+        scopes: vec!["admin".into()],
+        session: None,
+        instance: None,
+        reach: Reach::Own,
+    })
 }
 
 impl Kept {

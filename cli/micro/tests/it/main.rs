@@ -1,11 +1,13 @@
 //! The `micro` binary as a person meets it: what it prints, where, and with which exit code.
 
+mod accounts;
 mod environments;
 mod errors;
 mod fake;
 mod kept;
 mod keyboard;
 mod logins;
+mod people;
 mod releases;
 mod services;
 mod signups;

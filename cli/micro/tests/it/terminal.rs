@@ -144,3 +144,15 @@ pub fn ended(output: Output) -> Ended {
         output.status.code().unwrap_or(-1),
     )
 }
+
+/// Runs each command and compares what it prints on stdout, and on stderr, and its exit code.
+pub fn assert_all(ada: &Terminal, table: &[(&[&str], &str, &str, i32)]) {
+    for (args, out, err, exit) in table {
+        let done = ada.run(args);
+        assert_eq!(
+            (done.0.as_str(), done.1.as_str(), done.2),
+            (*out, *err, *exit),
+            "micro {args:?}"
+        );
+    }
+}

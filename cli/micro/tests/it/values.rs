@@ -2,19 +2,10 @@
 
 use std::io::{BufRead, BufReader};
 
-use crate::{fake::Fake, terminal::Terminal};
-
-/// Runs each command and compares what it prints on stdout, and on stderr, and its exit code.
-fn assert_all(ada: &Terminal, table: &[(&[&str], &str, &str, i32)]) {
-    for (args, out, err, exit) in table {
-        let done = ada.run(args);
-        assert_eq!(
-            (done.0.as_str(), done.1.as_str(), done.2),
-            (*out, *err, *exit),
-            "micro {args:?}"
-        );
-    }
-}
+use crate::{
+    fake::Fake,
+    terminal::{Terminal, assert_all},
+};
 
 /// The recorded commands of a real Micro, and what it printed; but failures are talk, so they go to stderr.
 #[test]
