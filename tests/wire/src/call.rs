@@ -1,6 +1,9 @@
 //! One call with exactly the recorded headers and messages.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{Shutdown, SocketAddr},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -52,7 +55,9 @@ async fn exchange_with(
             };
         }
     }
-    let socket = TcpStream::connect(to).await?;
+    let socket = TcpStream::connect(to).await?.into_std()?;
+    let hang_up = socket.try_clone()?;
+    let socket = TcpStream::from_std(socket)?;
     let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(socket)).await?;
     let connection = tokio::spawn(connection);
     let response = sender
@@ -72,6 +77,8 @@ async fn exchange_with(
             }
         }
     }
+    // A server that is asked to stop waits for its clients.
+    hang_up.shutdown(Shutdown::Both).ok();
     connection.abort();
     Ok(reply)
 }

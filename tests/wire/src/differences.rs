@@ -74,3 +74,24 @@ pub fn unexpected(found: &Found, listed: &[Difference]) -> Vec<String> {
         .map(|d| format!("without a reason: {:?}", d.at));
     unlisted.chain(stale).chain(unexplained).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_listed_and_what_is_no_more_are_both_wrong() {
+        let listed = [Difference {
+            at: vec!["1".into(), "2".into()],
+            what: vec!["stdout".into()],
+            reason: "because".into(),
+        }];
+        let found = |places: &[&str]| -> Found {
+            let of = |at: &&str| ((String::from(*at), "stdout".to_owned()), String::new());
+            places.iter().map(of).collect()
+        };
+        assert_eq!(unexpected(&found(&["1", "2"]), &listed), Vec::<String>::new());
+        assert_eq!(unexpected(&found(&["1", "2", "3"]), &listed).len(), 1);
+        assert_eq!(unexpected(&found(&["1"]), &listed).len(), 1);
+    }
+}

@@ -69,3 +69,27 @@ fn content(wire: WireType, rest: &mut Bytes) -> Result<Bytes> {
     ensure!(length <= rest.len(), "the message ends early");
     Ok(rest.split_to(length))
 }
+
+#[cfg(test)]
+mod tests {
+    use micro_proto::registry::Node;
+    use micro_rpc::Message;
+
+    use super::*;
+
+    #[test]
+    fn entries_of_maps_are_sorted_and_nothing_else_is() {
+        let entry = |key: &str| [&[0x22, 5, 0x0a, 1][..], key.as_bytes(), &[0x12, 0]].concat();
+        let id = [0x0a, 1, b'z'].to_vec();
+        let wire = [entry("b"), entry("a"), id.clone()].concat();
+        let want = [entry("a"), entry("b"), id].concat();
+        assert_eq!(sorted(&wire.into(), Node::DESCRIPTOR).expect("known"), want);
+    }
+
+    #[test]
+    fn a_field_that_the_descriptor_does_not_know_is_an_error() {
+        let wire = Bytes::from_static(&[0x2a, 1, b'z']);
+        let why = sorted(&wire, Node::DESCRIPTOR).expect_err("field 5").to_string();
+        assert_eq!(why, "registry.Node has no field 5");
+    }
+}
