@@ -2,7 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use micro_proto::broker::Message;
@@ -16,22 +19,65 @@ pub const BUFFERED_MESSAGES: usize = 1_024;
 /// As many bytes as a subscriber may be behind.
 pub const BUFFERED_BYTES: usize = 4 << 20;
 
+/// As many bytes as all subscribers of a namespace may be behind together,
+pub const NAMESPACE_BYTES: usize = 64 << 20;
+/// apart from what each may be in any case.
+const OWN_BYTES: usize = 64 << 10;
+
+/// Bytes that wait for the subscribers of one namespace.
+#[derive(Clone, Default)]
+pub struct Buffered(Arc<AtomicUsize>);
+
+impl Buffered {
+    /// Counts so many more, unless that is too much.
+    fn take(&self, size: usize) -> bool {
+        let room = |used: usize| Some(used + size).filter(|used| *used <= NAMESPACE_BYTES);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
+    }
+
+    fn give_back(&self, size: usize) {
+        self.0.fetch_sub(size, Ordering::Relaxed);
+    }
+
+    /// Whether a subscriber counts by it.
+    pub fn is_used(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+}
+
 /// Messages on their way to one subscriber.
 #[derive(Default)]
 pub struct Mailbox {
+    buffered: Buffered,
     waiting: Mutex<Waiting>,
     arrived: Notify,
 }
 
 #[derive(Default)]
 struct Waiting {
-    /// Each with how many were left out just before it.
-    messages: VecDeque<(Arc<Message>, u64)>,
+    messages: VecDeque<Kept>,
     bytes: usize,
     missed: u64,
 }
 
+struct Kept {
+    message: Arc<Message>,
+    /// How many were left out just before it.
+    missed: u64,
+    /// Counts among what the namespace's subscribers share.
+    shared: bool,
+}
+
 impl Mailbox {
+    /// One that shares what its namespace may have with others.
+    pub fn sharing(buffered: Buffered) -> Self {
+        Self {
+            buffered,
+            waiting: Mutex::default(),
+            arrived: Notify::default(),
+        }
+    }
+
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -44,8 +90,16 @@ impl Mailbox {
         if full {
             return false;
         }
+        let shared = waiting.bytes + size > OWN_BYTES;
+        if shared && !self.buffered.take(size) {
+            return false;
+        }
         let missed = std::mem::take(&mut waiting.missed);
-        waiting.messages.push_back((message.clone(), missed));
+        waiting.messages.push_back(Kept {
+            message: message.clone(),
+            missed,
+            shared,
+        });
         waiting.bytes += size;
         drop(waiting);
         self.arrived.notify_one();
@@ -73,9 +127,19 @@ impl Mailbox {
 
     fn take(&self) -> Option<(Arc<Message>, u64)> {
         let mut waiting = self.waiting();
-        let (message, missed) = waiting.messages.pop_front()?;
-        waiting.bytes -= size_of(&message);
-        Some((message, missed))
+        let kept = waiting.messages.pop_front()?;
+        let size = size_of(&kept.message);
+        waiting.bytes -= size;
+        if kept.shared {
+            self.buffered.give_back(size);
+        }
+        Some((kept.message, kept.missed))
+    }
+}
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        while self.take().is_some() {}
     }
 }
 
@@ -116,6 +180,34 @@ mod tests {
         assert!(mailbox.offer(&message(1)) && mailbox.offer(&message(1)));
         assert_eq!(mailbox.next().await.header.get(MISSED).map(String::as_str), Some("2"));
         assert!(!mailbox.next().await.header.contains_key(MISSED), "told once");
+    }
+
+    #[test]
+    fn what_a_namespaces_subscribers_leave_unread_is_bounded_together() {
+        let buffered = Buffered::default();
+        let full = NAMESPACE_BYTES / BUFFERED_BYTES;
+        let piece = message(OWN_BYTES);
+        let mut mailboxes: Vec<_> = (0..2 * full).map(|_| Mailbox::sharing(buffered.clone())).collect();
+        let fill = |mailbox: &Mailbox| (0..).take_while(|_| mailbox.offer(&piece)).count();
+        let taken: Vec<_> = mailboxes.iter().map(fill).collect();
+        assert_eq!(taken[0], BUFFERED_BYTES / OWN_BYTES, "alone there is room");
+        assert_eq!(taken[2 * full - 1], 1, "each has its own little room");
+        assert!(buffered.0.load(Ordering::Relaxed) <= NAMESPACE_BYTES);
+        assert_eq!(
+            fill(&Mailbox::default()),
+            BUFFERED_BYTES / OWN_BYTES,
+            "another namespace has its own"
+        );
+        let last = mailboxes.pop().expect("some");
+        drop(mailboxes);
+        assert_eq!(
+            fill(&last),
+            BUFFERED_BYTES / OWN_BYTES - 1,
+            "those that left gave it back"
+        );
+        drop(last);
+        assert_eq!(buffered.0.load(Ordering::Relaxed), 0);
+        assert!(!buffered.is_used());
     }
 
     #[test]

@@ -6,13 +6,20 @@ use std::{
 };
 
 use async_trait::async_trait;
+use micro_domain::NamespaceId;
 use micro_proto::broker::Message;
 
-use crate::{Address, Exchange, ExchangeError, Subscription, mailbox::Mailbox};
+use crate::{
+    Address, Exchange, ExchangeError, Subscription,
+    mailbox::{Buffered, Mailbox},
+};
 
 /// The subscribers of this process. Clones are the same ones.
 #[derive(Clone, Default)]
-pub struct MemoryExchange(Arc<Mutex<HashMap<Address, Topic>>>);
+pub struct MemoryExchange {
+    topics: Arc<Mutex<HashMap<Address, Topic>>>,
+    buffered: Arc<Mutex<HashMap<NamespaceId, Buffered>>>,
+}
 
 #[derive(Default)]
 struct Topic {
@@ -24,12 +31,21 @@ struct Topic {
 
 impl MemoryExchange {
     fn topics(&self) -> MutexGuard<'_, HashMap<Address, Topic>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the subscribers of a namespace share.
+    fn buffered(&self, namespace: NamespaceId) -> Buffered {
+        let mut buffered = self.buffered.lock().unwrap_or_else(PoisonError::into_inner);
+        if !buffered.contains_key(&namespace) {
+            buffered.retain(|_, shared| shared.is_used());
+        }
+        buffered.entry(namespace).or_default().clone()
     }
 
     /// Takes a seat.
     pub(crate) fn join(&self, to: &Address, queue: &str) -> Subscription {
-        let mailbox = Arc::<Mailbox>::default();
+        let mailbox = Arc::new(Mailbox::sharing(self.buffered(to.namespace)));
         let mut topics = self.topics();
         let topic = topics.entry(to.clone()).or_default();
         match queue {
