@@ -9,26 +9,9 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 pub struct Table {
     /// Of our server from the recorded one.
-    #[serde(default)]
     pub server: Vec<Difference>,
     /// Of our command line from the recorded one.
-    #[serde(default)]
     pub commands: Vec<Difference>,
-    /// Services and commands that do not exist yet.
-    #[serde(default)]
-    pub not_built: NotBuilt,
-}
-
-/// Named here, and answered with a clear error until they are built.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NotBuilt {
-    /// By registry name.
-    #[serde(default)]
-    pub services: BTreeSet<String>,
-    /// By first word.
-    #[serde(default)]
-    pub commands: BTreeSet<String>,
 }
 
 /// One difference, wherever it shows.
