@@ -4,6 +4,7 @@ mod browser;
 mod crash;
 mod failpoints;
 mod hostile;
+mod logs;
 mod operators;
 mod pasted_token;
 mod walk;
