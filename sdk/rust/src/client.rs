@@ -1,30 +1,65 @@
 //! Calls to the core and to other services, through the one door this service has (`MICRO_PROXY`).
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Request, header};
-use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::{net::TcpStream, sync::Mutex};
+use tokio::{
+    net::TcpStream,
+    sync::{Mutex, Notify, mpsc},
+};
 
-use crate::{Error, frame, identity::Identity};
+use crate::{
+    Error, Streaming,
+    body::Outgoing,
+    frame::{self, Codec, Frames, Wire},
+    identity::Identity,
+};
 
-/// How long a call may take: Micro's default.
+/// How long a call may take: Micro's default. Streams take as long as they take.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection to Micro that mends itself, with this service's identity. Cheap to clone.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
+pub(crate) struct Client(Arc<Inner>);
 
 struct Inner {
     proxy: String,
     namespace: String,
     identity: Identity,
-    connection: Mutex<Option<SendRequest<Full<Bytes>>>>,
+    connection: Mutex<Option<SendRequest<Outgoing>>>,
+    lost: Notify,
 }
+
+/// Whom to call, and what goes along.
+pub(crate) struct Call<'c> {
+    pub service: &'c str,
+    pub endpoint: &'c str,
+    pub metadata: &'c [(&'static str, String)],
+    pub wire: Wire,
+}
+
+impl<'c> Call<'c> {
+    pub(crate) fn new(service: &'c str, endpoint: &'c str) -> Self {
+        Self {
+            service,
+            endpoint,
+            metadata: &[],
+            wire: Wire::Json,
+        }
+    }
+}
+
+/// Messages that a call sends after its first.
+pub(crate) type More = mpsc::Receiver<Bytes>;
 
 impl Client {
     pub(crate) fn new(proxy: String, namespace: String, identity: Identity) -> Self {
@@ -33,68 +68,60 @@ impl Client {
             namespace,
             identity,
             connection: Mutex::new(None),
+            lost: Notify::new(),
         }))
     }
 
-    /// Calls `Handler.Method` of a service of this namespace, or of the core (`auth`, `store`, …).
-    pub async fn call<A: DeserializeOwned>(
-        &self,
-        service: &str,
-        endpoint: &str,
-        request: &impl Serialize,
-    ) -> Result<A, Error> {
-        self.call_with(service, endpoint, request, std::iter::empty()).await
+    pub(crate) fn namespace(&self) -> &str {
+        &self.0.namespace
     }
 
-    pub(crate) async fn call_with<'m, A: DeserializeOwned>(
+    /// Returns when a connection was lost: what the other side knew of us may be lost too.
+    pub(crate) async fn lost(&self) {
+        self.0.lost.notified().await;
+    }
+
+    /// A JSON call to the core.
+    pub(crate) async fn core<A: DeserializeOwned>(
         &self,
         service: &str,
         endpoint: &str,
         request: &impl Serialize,
-        metadata: impl Iterator<Item = (&'m String, &'m String)>,
     ) -> Result<A, Error> {
+        self.call(&Call::new(service, endpoint), request, frame::plain()).await
+    }
+
+    /// One message there, one back, as this service itself.
+    pub(crate) async fn call<Q, A>(&self, call: &Call<'_>, request: &Q, codec: Codec<A, Q>) -> Result<A, Error> {
+        let request = (codec.encode)(call.wire, request)?;
+        (codec.decode)(call.wire, &self.exchange(call, request).await?)
+    }
+
+    /// Not generic, so that it is compiled once. A token that is refused is renewed, and the call tried once more.
+    async fn exchange(&self, call: &Call<'_>, request: Bytes) -> Result<Bytes, Error> {
         let token = self.0.identity.token(self).await?;
-        self.send(service, endpoint, request, token.as_deref(), metadata).await
+        match self.unary(call, request.clone(), token.as_deref()).await {
+            Err(e) if e.code == 401 && token.is_some() => {
+                self.0.identity.forget().await;
+                let token = self.0.identity.token(self).await?;
+                self.unary(call, request, token.as_deref()).await
+            }
+            done => done,
+        }
     }
 
     /// A call as nobody, or with a token at hand: how the identity gets its token in the first place.
-    pub(crate) async fn send<'m, A: DeserializeOwned>(
-        &self,
-        service: &str,
-        endpoint: &str,
-        request: &impl Serialize,
-        token: Option<&str>,
-        metadata: impl Iterator<Item = (&'m String, &'m String)>,
-    ) -> Result<A, Error> {
-        let (handler, method) = endpoint
-            .split_once('.')
-            .ok_or_else(|| Error::bad_request(format!("{endpoint:?} is not of the form Handler.Method")))?;
-        let mut call = Request::post(format!("http://{}/{service}.{handler}/{method}", self.0.proxy))
-            .header(header::CONTENT_TYPE, frame::JSON)
-            .header(header::TE, "trailers")
-            .header("timeout", TIMEOUT.as_nanos().to_string())
-            .header("micro-namespace", &self.0.namespace);
-        for (name, value) in metadata {
-            call = call.header(name, value);
-        }
-        if let Some(token) = token {
-            call = call.header(header::AUTHORIZATION, format!("Bearer {token}"));
-        }
-        let call = call
-            .body(Full::new(frame::encode(request)?))
-            .map_err(|e| Error::bad_request(e.to_string()))?;
+    pub(crate) async fn unary(&self, call: &Call<'_>, request: Bytes, token: Option<&str>) -> Result<Bytes, Error> {
         let answer = async {
-            let response = self.connection().await?.send_request(call).await?;
-            let (head, body) = response.into_parts();
-            let body = body.collect().await?;
-            let trailers = body.trailers().cloned().unwrap_or_default();
-            match status(&head.headers).or_else(|| status(&trailers)) {
-                Some(Err(e)) => Err(e),
-                Some(Ok(())) => frame::decode(&body.to_bytes()),
-                None => Err(Error::new(503, "the reply ended without a status")),
-            }
+            let mut replies = self
+                .open(call, Outgoing::new(request, None), token, Some(TIMEOUT))
+                .await?;
+            let message = replies.next().await?.unwrap_or_default();
+            while replies.next().await?.is_some() {}
+            Ok(message)
         };
         tokio::time::timeout(TIMEOUT, answer).await.unwrap_or_else(|_| {
+            let Call { service, endpoint, .. } = call;
             Err(Error::new(
                 408,
                 format!("{service} {endpoint} took longer than {TIMEOUT:?}"),
@@ -102,7 +129,66 @@ impl Client {
         })
     }
 
-    async fn connection(&self) -> Result<SendRequest<Full<Bytes>>, Error> {
+    /// One message there, and more of them where `more` is given; any number back.
+    pub(crate) async fn stream<Q, A: 'static>(
+        &self,
+        call: &Call<'_>,
+        request: &Q,
+        more: Option<More>,
+        codec: Codec<A, Q>,
+    ) -> Result<Streaming<A>, Error> {
+        let (request, wire) = ((codec.encode)(call.wire, request)?, call.wire);
+        let token = self.0.identity.token(self).await?;
+        let mut replies = self
+            .open(call, Outgoing::new(request, more), token.as_deref(), None)
+            .await?;
+        Ok(Streaming::polled(move |cx| {
+            let next = replies.poll_next(cx);
+            next.map(|message| message.transpose().map(|m| m.and_then(|m| (codec.decode)(wire, &m))))
+        }))
+    }
+
+    async fn open(
+        &self,
+        call: &Call<'_>,
+        body: Outgoing,
+        token: Option<&str>,
+        timeout: Option<Duration>,
+    ) -> Result<Replies, Error> {
+        let Call {
+            service,
+            endpoint,
+            metadata,
+            wire,
+        } = call;
+        let (handler, method) = endpoint
+            .split_once('.')
+            .ok_or_else(|| Error::bad_request(format!("{endpoint:?} is not of the form Handler.Method")))?;
+        let mut request = Request::post(format!("http://{}/{service}.{handler}/{method}", self.0.proxy))
+            .header(header::CONTENT_TYPE, wire.content_type())
+            .header(header::TE, "trailers")
+            .header("micro-namespace", &self.0.namespace);
+        for (name, value) in *metadata {
+            request = request.header(*name, value);
+        }
+        if let Some(timeout) = timeout {
+            request = request.header("timeout", timeout.as_nanos().to_string());
+        }
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request = request.body(body).map_err(|e| Error::bad_request(e.to_string()))?;
+        let (head, body) = self.connection().await?.send_request(request).await?.into_parts();
+        match status(&head.headers) {
+            Some(Err(e)) => Err(e),
+            ended => Ok(Replies {
+                frames: Frames::new(body),
+                ended: ended.is_some(),
+            }),
+        }
+    }
+
+    async fn connection(&self) -> Result<SendRequest<Outgoing>, Error> {
         let mut slot = self.0.connection.lock().await;
         if let Some(open) = slot.as_ref().filter(|c| !c.is_closed()) {
             return Ok(open.clone());
@@ -112,10 +198,44 @@ impl Client {
         stream.set_nodelay(true).map_err(unreachable)?;
         let (sender, connection) =
             hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
-        // Its end shows as `is_closed` on the sender; there is nobody to tell here.
-        tokio::spawn(async move { connection.await.ok() });
+        // Weak: the connection ends when nobody holds the client any more.
+        let client = Arc::downgrade(&self.0);
+        tokio::spawn(async move {
+            connection.await.ok();
+            if let Some(client) = client.upgrade() {
+                client.lost.notify_one();
+            }
+        });
         *slot = Some(sender.clone());
         Ok(sender)
+    }
+}
+
+/// The messages that come back; an error status is the last of them.
+struct Replies {
+    frames: Frames,
+    ended: bool,
+}
+
+impl Replies {
+    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {
+        if self.ended {
+            return Poll::Ready(Ok(None));
+        }
+        let next = ready!(self.frames.poll_next(cx));
+        if let Ok(Some(message)) = next {
+            return Poll::Ready(Ok(Some(message)));
+        }
+        self.ended = true;
+        Poll::Ready(next.and_then(|_| {
+            let trailers = self.frames.trailers.take().unwrap_or_default();
+            let unfinished = || Err(Error::new(503, "the reply ended without a status"));
+            status(&trailers).unwrap_or_else(unfinished).map(|()| None)
+        }))
     }
 }
 

@@ -1,35 +1,141 @@
-//! What a handler knows besides its request.
+//! What a handler knows besides its request, and the way to everything else.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Client, Error};
+use crate::{
+    Broker, Config, Error, Events, Store, Streaming,
+    client::{Call, Client, More},
+    frame::{self, Codec, Wire},
+    trace::Trace,
+};
 
-/// The request's metadata, and the way to other services.
+/// The request's metadata, and the way to other services and the core, as this service. Cheap to clone.
 #[derive(Clone)]
-pub struct Context {
-    pub(crate) metadata: Arc<BTreeMap<String, String>>,
-    pub(crate) client: Client,
+pub struct Context(Arc<Inner>);
+
+struct Inner {
+    service: Arc<str>,
+    metadata: BTreeMap<String, String>,
+    trace: Trace,
+    passed_on: Vec<(&'static str, String)>,
+    client: Client,
 }
 
 impl Context {
-    /// One value of the request's metadata; names are lower case.
-    pub fn metadata(&self, name: &str) -> Option<&str> {
-        self.metadata.get(name).map(String::as_str)
+    pub(crate) fn new(service: Arc<str>, metadata: BTreeMap<String, String>, client: Client) -> Self {
+        let trace = Trace::of(&metadata);
+        let passed_on = trace.passed_on(&metadata);
+        Self(Arc::new(Inner {
+            service,
+            metadata,
+            trace,
+            passed_on,
+            client,
+        }))
     }
 
-    /// Calls another service of the same namespace with this service's own identity. Trace ids travel along.
+    /// One value of the request's metadata; names are lower case.
+    pub fn metadata(&self, name: &str) -> Option<&str> {
+        self.0.metadata.get(name).map(String::as_str)
+    }
+
+    /// The id that this request shares with all calls that led to it and that it leads to.
+    pub fn trace_id(&self) -> &str {
+        &self.0.trace.id
+    }
+
+    /// The same service's, for a story of its own.
+    pub(crate) fn again(&self) -> Self {
+        Self::new(self.0.service.clone(), BTreeMap::new(), self.0.client.clone())
+    }
+
+    pub(crate) fn trace(&self) -> &Trace {
+        &self.0.trace
+    }
+
+    /// The service's own name.
+    pub fn service(&self) -> &str {
+        &self.0.service
+    }
+
+    /// The namespace it runs in.
+    pub fn namespace(&self) -> &str {
+        self.0.client.namespace()
+    }
+
+    /// Records of this service.
+    pub fn store(&self) -> Store {
+        Store::new(self.clone())
+    }
+
+    /// Configuration of the namespace.
+    pub fn config(&self) -> Config {
+        Config::new(self.clone())
+    }
+
+    /// Durable events.
+    pub fn events(&self) -> Events {
+        Events::new(self.clone())
+    }
+
+    /// Messages for whoever listens now.
+    pub fn broker(&self) -> Broker {
+        Broker::new(self.clone())
+    }
+
+    /// Calls `Handler.Method` of another service of the namespace, with this service's own identity.
     pub async fn call<A: DeserializeOwned>(
         &self,
         service: &str,
         endpoint: &str,
         request: &impl Serialize,
     ) -> Result<A, Error> {
-        let passed_on = self
-            .metadata
-            .iter()
-            .filter(|(name, _)| matches!(name.as_str(), "micro-trace-id" | "traceparent"));
-        self.client.call_with(service, endpoint, request, passed_on).await
+        let call = self.to(service, endpoint, Wire::Json);
+        self.0.client.call(&call, request, frame::plain()).await
+    }
+
+    /// Calls an endpoint that answers with a stream.
+    pub async fn call_stream<A: DeserializeOwned + 'static>(
+        &self,
+        service: &str,
+        endpoint: &str,
+        request: &impl Serialize,
+    ) -> Result<Streaming<A>, Error> {
+        self.open(service, endpoint, request, None).await
+    }
+
+    /// Calls with protobuf messages that prost generated.
+    #[cfg(feature = "proto")]
+    pub async fn call_proto<Q, A>(&self, service: &str, endpoint: &str, request: &Q) -> Result<A, Error>
+    where
+        Q: prost::Message + Serialize,
+        A: prost::Message + Default + DeserializeOwned,
+    {
+        let call = self.to(service, endpoint, Wire::Proto);
+        self.0.client.call(&call, request, frame::generated()).await
+    }
+
+    /// A stream whose request side stays open for what `more` gives.
+    pub(crate) async fn open<Q: Serialize, A: DeserializeOwned + 'static>(
+        &self,
+        service: &str,
+        endpoint: &str,
+        request: &Q,
+        more: Option<More>,
+    ) -> Result<Streaming<A>, Error> {
+        let codec: Codec<A, Q> = frame::plain();
+        let call = self.to(service, endpoint, Wire::Json);
+        self.0.client.stream(&call, request, more, codec).await
+    }
+
+    fn to<'c>(&'c self, service: &'c str, endpoint: &'c str, wire: Wire) -> Call<'c> {
+        Call {
+            service,
+            endpoint,
+            metadata: &self.0.passed_on,
+            wire,
+        }
     }
 }

@@ -6,14 +6,17 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use crate::{Client, Error};
+use crate::{
+    Account, Error,
+    client::{Call, Client},
+    frame,
+};
 
 /// A token is renewed when less than this is left of it.
 const RENEW_BEFORE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Identity {
-    id: String,
-    secret: String,
+    account: Option<Account>,
     namespace: String,
     token: Mutex<Option<Token>>,
 }
@@ -32,10 +35,9 @@ struct TokenResponse {
 }
 
 impl Identity {
-    pub(crate) fn new(id: String, secret: String, namespace: String) -> Self {
+    pub(crate) fn new(account: Option<Account>, namespace: String) -> Self {
         Self {
-            id,
-            secret,
+            account,
             namespace,
             token: Mutex::new(None),
         }
@@ -43,24 +45,27 @@ impl Identity {
 
     /// A token that is good for a while yet; none where the runtime gave no credential (its door says who we are).
     pub(crate) async fn token(&self, client: &Client) -> Result<Option<String>, Error> {
-        if self.id.is_empty() || self.secret.is_empty() {
-            return Ok(None);
-        }
+        let Some(account) = &self.account else { return Ok(None) };
         let mut held = self.token.lock().await;
         if let Some(token) = held.as_ref().filter(|t| t.expiry > unix_now() + RENEW_BEFORE.as_secs()) {
             return Ok(Some(token.access_token.clone()));
         }
         let request = json!({
-            "id": self.id,
-            "secret": self.secret,
+            "id": account.id,
+            "secret": account.secret,
             "token_expiry": "600",
             "options": { "namespace": self.namespace },
         });
-        let fresh: TokenResponse = client
-            .send("auth", "Auth.Token", &request, None, std::iter::empty())
-            .await?;
+        let call = Call::new("auth", "Auth.Token");
+        let answer = client.unary(&call, frame::encode_json(&request)?, None).await?;
+        let fresh: TokenResponse = frame::decode_json(&answer)?;
         *held = Some(fresh.token.clone());
         Ok(Some(fresh.token.access_token))
+    }
+
+    /// The token that is held was refused: the next one is fresh.
+    pub(crate) async fn forget(&self) {
+        *self.token.lock().await = None;
     }
 }
 
@@ -68,7 +73,7 @@ fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }
 
-fn number_or_text<'de, D: serde::Deserializer<'de>>(de: D) -> Result<u64, D::Error> {
+pub(crate) fn number_or_text<'de, D: serde::Deserializer<'de>>(de: D) -> Result<u64, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Either {

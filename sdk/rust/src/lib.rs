@@ -1,39 +1,33 @@
-//! Write a service for Micro in ten lines.
-//!
-//! ```no_run
-//! use micro_sdk::{Context, Error, Service};
-//! use serde::{Deserialize, Serialize};
-//!
-//! #[derive(Deserialize)]
-//! struct Hello { name: String }
-//! #[derive(Serialize)]
-//! struct Greeting { msg: String }
-//!
-//! async fn hello(_: Context, hello: Hello) -> Result<Greeting, Error> {
-//!     Ok(Greeting { msg: format!("Hello {}", hello.name) })
-//! }
-//!
-//! #[tokio::main(flavor = "current_thread")]
-//! async fn main() -> Result<(), Error> {
-//!     Service::new("greeter").handle("Greeter.Hello", hello).run().await
-//! }
-//! ```
-//!
-//! `micro run .` builds it, starts it and registers it; `micro greeter hello --name Ada` calls it.
-//! Requests and replies are any types serde knows; the request's fields become the flags of `micro greeter
-//! hello`. Calls travel as JSON (`application/grpc+json`); a service that only speaks protobuf cannot be
-//! called from here yet, nor can this one by it.
+#![doc = include_str!("../README.md")]
 
+mod base64;
+mod body;
+mod broker;
 mod client;
+mod config;
 mod context;
+mod debug;
 mod error;
+mod events;
 mod frame;
 mod identity;
+mod listen;
+pub mod log;
 mod schema;
 mod server;
 mod service;
+mod settings;
+mod store;
+mod stream;
+mod trace;
+mod value;
 
-pub use client::Client;
+pub use broker::{Broker, Message};
+pub use config::Config;
 pub use context::Context;
 pub use error::Error;
+pub use events::{Consumer, Event, Events};
 pub use service::Service;
+pub use settings::{Account, Settings};
+pub use store::Store;
+pub use stream::{Sender, Stream, Streaming};

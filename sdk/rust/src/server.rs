@@ -1,46 +1,52 @@
 //! The service's own door: gRPC over plaintext HTTP/2, one task a connection.
 
-use std::{collections::HashMap, convert::Infallible, sync::Arc};
+use std::{collections::HashMap, convert::Infallible, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, header};
-use http_body_util::{BodyExt, Full, Limited, combinators::WithTrailers};
+use http::{HeaderValue, Request, Response, header, request::Parts};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use serde_json::json;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
-use crate::{Client, Context, Error, frame, service::Handler};
+use crate::{
+    Context, Error,
+    body::{Answer, Reply},
+    client::Client,
+    debug::Debug,
+    frame::{Frames, Wire},
+    log,
+    service::Handler,
+};
 
-type Trailers = std::future::Ready<Option<Result<HeaderMap, Infallible>>>;
-type Body = WithTrailers<Full<Bytes>, Trailers>;
+/// What a connection needs to answer requests.
+pub(crate) struct Door {
+    pub name: Arc<str>,
+    pub handlers: HashMap<String, Handler>,
+    pub client: Client,
+    pub debug: Arc<Debug>,
+}
 
-pub(crate) async fn serve(
-    listener: TcpListener,
-    name: String,
-    handlers: Arc<HashMap<String, Handler>>,
-    client: Client,
-    mut stopping: watch::Receiver<bool>,
-) {
-    let name: Arc<str> = name.into();
+pub(crate) async fn serve(listener: TcpListener, door: Arc<Door>, mut stopping: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(e) => {
-                    eprintln!("accepting a connection: {e}");
+                    log::warn("accepting a connection failed", &[("error", &e)]);
+                    // Without file descriptors, say, the next try fails as well.
+                    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
                     continue;
                 }
             },
             _ = stopping.changed() => break,
         };
         stream.set_nodelay(true).ok();
-        let (name, handlers, client, mut stopping) = (name.clone(), handlers.clone(), client.clone(), stopping.clone());
+        let (door, mut stopping) = (door.clone(), stopping.clone());
         connections.spawn(async move {
             let answer = service_fn(move |request| {
-                let (name, handlers, client) = (name.clone(), handlers.clone(), client.clone());
-                async move { Ok::<_, Infallible>(answer(request, &name, &handlers, client).await) }
+                let door = door.clone();
+                async move { Ok::<_, Infallible>(door.answer(request).await) }
             });
             let mut http2 = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
             http2.timer(TokioTimer::new()).max_pending_accept_reset_streams(1_000);
@@ -59,97 +65,104 @@ pub(crate) async fn serve(
     while connections.join_next().await.is_some() {}
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    service: &str,
-    handlers: &HashMap<String, Handler>,
-    client: Client,
-) -> Response<Body> {
-    let outcome = call(request, service, handlers, client).await;
-    let mut trailers = HeaderMap::new();
-    let (body, code) = match outcome {
-        Ok(frame) => (frame, 0),
-        Err(e) => {
-            let message = serde_json::to_string(&e).unwrap_or_default();
-            if let Ok(message) = HeaderValue::from_str(&percent_encode(&message)) {
-                trailers.insert("grpc-message", message);
+impl Door {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Reply> {
+        let started = SystemTime::now();
+        let (head, body) = request.into_parts();
+        let content_type = head
+            .headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|v| v.to_str().ok())
+            .unwrap_or_default();
+        let wire = Wire::of_content_type(content_type);
+        let reply = match (wire, endpoint(head.uri.path())) {
+            (None, _) => refuse(
+                &self.name,
+                Error::internal(format!("Unsupported Content-Type: {content_type}")),
+            ),
+            (_, None) => refuse(
+                &self.name,
+                Error::bad_request("the path is not of the form /service.Handler/Method"),
+            ),
+            (Some(wire), Some(("Debug", method))) => {
+                let answer = only(body)
+                    .await
+                    .and_then(|message| self.debug.answer(method, wire, &message));
+                Reply::new(self.name.to_string(), answer.map(Answer::One), |_| ())
             }
-            (Bytes::new(), e.grpc_code())
-        }
-    };
-    trailers.insert("grpc-status", HeaderValue::from(u16::from(code)));
-    let body = Full::new(body).with_trailers(std::future::ready(Some(Ok(trailers))));
-    let mut response = Response::new(body);
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(frame::JSON));
-    response
+            (Some(wire), Some((handler, method))) => {
+                let endpoint = format!("{handler}.{method}");
+                self.handle(endpoint, &head, wire, body, started).await
+            }
+        };
+        let mut response = Response::new(reply);
+        let content_type = HeaderValue::from_static(wire.unwrap_or(Wire::Json).content_type());
+        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+        response
+    }
+
+    async fn handle(&self, endpoint: String, head: &Parts, wire: Wire, body: Incoming, started: SystemTime) -> Reply {
+        let Some(handler) = self.handlers.get(&endpoint) else {
+            return refuse(&self.name, Error::new(501, format!("unknown service {endpoint}")));
+        };
+        let metadata = head
+            .headers
+            .iter()
+            .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
+        let context = Context::new(self.name.clone(), metadata.collect(), self.client.clone());
+        let trace = context.trace().clone();
+        let id = format!("{}.{endpoint}", self.name);
+        let answer = match message(handler, body).await {
+            // A handler's panic ends its own request only.
+            Ok(message) => tokio::spawn((handler.call)(context, wire, message))
+                .await
+                .unwrap_or_else(|_| Err(Error::internal(format!("{endpoint} panicked")))),
+            Err(e) => Err(e),
+        };
+        let debug = self.debug.clone();
+        Reply::new(id, answer, move |well| debug.answered(endpoint, trace, started, well))
+    }
 }
 
-async fn call(
-    request: Request<Incoming>,
-    service: &str,
-    handlers: &HashMap<String, Handler>,
-    client: Client,
-) -> Result<Bytes, Error> {
-    let (head, body) = request.into_parts();
-    let content_type = head
-        .headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|v| v.to_str().ok())
-        .unwrap_or_default();
-    if !matches!(content_type, frame::JSON | "application/json") {
-        return Err(Error::internal(format!("Unsupported Content-Type: {content_type}")).named(service));
-    }
-    let mut parts = head.uri.path().trim_start_matches('/').split('/');
-    let (Some(handler), Some(method), None) = (parts.next(), parts.next(), parts.next()) else {
-        return Err(Error::bad_request("the path is not of the form /service.Handler/Method").named(service));
-    };
+fn refuse(service: &str, error: Error) -> Reply {
+    Reply::new(service.to_owned(), Err(error), |_| ())
+}
+
+/// Handler and method of a path; what leads the handler is the service's name, or nothing.
+fn endpoint(path: &str) -> Option<(&str, &str)> {
+    let (handler, method) = path.strip_prefix('/')?.split_once('/')?;
     let handler = handler.rsplit('.').next().unwrap_or_default();
-    let body = Limited::new(body, frame::MAX_MESSAGE + 5);
-    let body = body
-        .collect()
-        .await
-        .map_err(|_| Error::new(413, "the request is larger than 16 MiB").named(service))?;
-    if handler == "Debug" && method == "Health" {
-        return frame::encode(&json!({ "status": "ok" }));
-    }
-    let handle = handlers
-        .get(&format!("{handler}.{method}"))
-        .ok_or_else(|| Error::new(501, format!("unknown service {handler}.{method}")).named(service))?;
-    let metadata = head
-        .headers
-        .iter()
-        .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
-    let context = Context {
-        metadata: Arc::new(metadata.collect()),
-        client,
-    };
-    // A handler's panic ends its own request only.
-    match tokio::spawn(handle(context, body.to_bytes())).await {
-        Ok(reply) => reply,
-        Err(_) => Err(Error::internal(format!("{handler}.{method} panicked")).named(service)),
+    (!handler.is_empty() && !method.contains('/')).then_some((handler, method))
+}
+
+/// The request's message. Callers of streams leave their side open: only the first message is waited for.
+async fn message(handler: &Handler, body: Incoming) -> Result<Bytes, Error> {
+    match handler.streams {
+        true => Ok(Frames::new(body).next().await?.unwrap_or_default()),
+        false => only(body).await,
     }
 }
 
-/// gRPC's encoding of `grpc-message`: printable ASCII but `%` as it is, the rest as `%XX`.
-fn percent_encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b' '..=b'~' if byte != b'%' => out.push(byte as char),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
+/// The one message of a unary request.
+async fn only(body: Incoming) -> Result<Bytes, Error> {
+    let mut frames = Frames::new(body);
+    let message = frames.next().await?.unwrap_or_default();
+    match frames.next().await? {
+        None => Ok(message),
+        Some(_) => Err(Error::bad_request("the request has more than one message")),
     }
-    out
 }
 
 #[cfg(test)]
 mod tests {
-    use super::percent_encode;
+    use super::*;
 
     #[test]
-    fn a_message_is_encoded_as_grpc_wants() {
-        assert_eq!(percent_encode("100% é\n"), "100%25 %C3%A9%0A");
+    fn paths_come_with_and_without_the_service() {
+        assert_eq!(endpoint("/greeter.Greeter/Hello"), Some(("Greeter", "Hello")));
+        assert_eq!(endpoint("/Greeter/Hello"), Some(("Greeter", "Hello")));
+        for bad in ["/Greeter", "/a/b/c", "//b", ""] {
+            assert_eq!(endpoint(bad), None, "{bad}");
+        }
     }
 }

@@ -1,0 +1,130 @@
+//! What a handler keeps and tells through the core.
+
+use std::time::Duration;
+
+use micro_sdk::{Context, Error, Service};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{
+    core::{base64, text},
+    running::Running,
+};
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+struct Note {
+    title: String,
+}
+
+#[derive(Deserialize)]
+struct Nothing {}
+
+async fn records(context: Context, _: Nothing) -> Result<(), Error> {
+    let (store, milk) = (context.store(), Note { title: "milk".into() });
+    assert_eq!(store.read::<Note>("a/1").await?, None);
+    store.write("a/1", &milk).await?;
+    store.write_for("a/2", &milk, Duration::from_secs(60)).await?;
+    store.clone().table("other").write("a/3", &milk).await?;
+    assert_eq!(store.read("a/1").await?, Some(milk.clone()));
+    assert_eq!(
+        store.read_prefix("a/").await?,
+        [("a/1".to_owned(), milk.clone()), ("a/2".to_owned(), milk)]
+    );
+    assert_eq!(store.list("a/").await?, ["a/1", "a/2"]);
+    store.delete("a/1").await?;
+    assert_eq!(store.list("").await?, ["a/2"]);
+    let misread = store.read::<u32>("a/2").await.expect_err("a note");
+    assert!(misread.detail.contains("a/2"), "{misread}");
+    Ok(())
+}
+
+async fn settings(context: Context, _: Nothing) -> Result<(), Error> {
+    let config = context.config();
+    assert_eq!(config.get::<u32>("notes.longest").await?, None);
+    config.set("notes.longest", &7).await?;
+    config.set_secret("notes.key", &"hush").await?;
+    assert_eq!(config.get("notes.longest").await?, Some(7));
+    let misread = config.get_secret::<u32>("notes.key").await.expect_err("a text");
+    assert!(!misread.detail.contains("hush"), "{misread}");
+    Ok(())
+}
+
+async fn tell(context: Context, _: Nothing) -> Result<(), Error> {
+    context.events().publish("notes", &1.5).await?;
+    context.broker().publish("seen", &1.5).await
+}
+
+#[tokio::test]
+async fn records_are_those_of_the_service_in_its_namespace() {
+    let running = Running::start(Service::new("notes").handle("Notes.Records", records)).await;
+    running.ask("/Notes/Records", &json!({})).await.json();
+    let places = running.core.know(|s| s.records.keys().cloned().collect::<Vec<_>>());
+    assert_eq!(places, [("notes".into(), "a/2".into()), ("other".into(), "a/3".into())]);
+    assert_eq!(
+        running.core.know(|s| s.records[&places[0]]["expiry"].clone()),
+        json!("60")
+    );
+}
+
+#[tokio::test]
+async fn configuration_is_typed() {
+    let running = Running::start(Service::new("notes").handle("Notes.Settings", settings)).await;
+    running.ask("/Notes/Settings", &json!({})).await.json();
+    assert_eq!(running.core.know(|s| s.config["notes.key"].clone()), "\"hush\"");
+}
+
+#[tokio::test]
+async fn events_and_messages_are_published() {
+    let running = Running::start(Service::new("notes").handle("Notes.Tell", tell)).await;
+    running.ask("/Notes/Tell", &json!({})).await.json();
+    let published = running.core.know(|s| s.published.clone());
+    assert_eq!(
+        published[0],
+        ("notes".into(), json!({ "topic": "notes", "payload": base64("1.5") }))
+    );
+    assert_eq!(
+        published[1],
+        (
+            "seen".into(),
+            json!({ "topic": "seen", "message": { "body": base64("1.5") } })
+        )
+    );
+}
+
+#[tokio::test]
+async fn an_event_that_fails_is_refused_and_comes_again() {
+    let tries = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let service = Service::new("notes").on_event("notes", move |_, number: f64| {
+        let first = tries.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
+        async move {
+            match (first, number > 1.0) {
+                (true, true) => Err(Error::internal("not yet")),
+                (false, true) => Ok(()),
+                _ => panic!("an event like that"),
+            }
+        }
+    });
+    let running = Running::start(service).await;
+    running.core.know(|s| {
+        s.events
+            .push_back(json!({ "id": "e1", "topic": "notes", "payload": base64("1.5") }))
+    });
+    let acks = running
+        .core
+        .until("an ack", |s| (s.acks.len() == 2).then(|| s.acks.clone()))
+        .await;
+    assert_eq!(acks, [("e1".to_owned(), false), ("e1".to_owned(), true)]);
+}
+
+#[tokio::test]
+async fn messages_reach_their_handler_with_a_way_to_answer() {
+    let service = Service::new("notes").on_message("topic-1", |context: Context, topic: String| async move {
+        context.store().write("heard", &topic).await
+    });
+    let running = Running::start(service).await;
+    let heard = running
+        .core
+        .until("a record", |s| s.records.values().next().cloned())
+        .await;
+    assert_eq!(text(&heard["key"]), "heard");
+}

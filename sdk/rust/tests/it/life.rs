@@ -1,0 +1,85 @@
+//! A service's life: registered, known by its own name, there again after the server was away, and gone in peace.
+
+use micro_sdk::{Account, Context, Error, Service};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::{core::frame, running::Running};
+
+#[derive(Deserialize, Serialize)]
+struct Hello {
+    name: String,
+}
+
+async fn hello(context: Context, hello: Hello) -> Result<Value, Error> {
+    context.call("other", "Other.Method", &hello).await
+}
+
+fn greeter() -> Service {
+    Service::new("greeter").handle("Greeter.Hello", hello)
+}
+
+fn account() -> Option<Account> {
+    Some(Account {
+        id: "greeter-1".into(),
+        secret: "hush".into(),
+    })
+}
+
+#[tokio::test]
+async fn it_registers_with_its_types_and_leaves_when_told() {
+    let running = Running::start(greeter()).await;
+    let registered = running.core.know(|s| s.registered["greeter"].0.clone());
+    assert_eq!(
+        registered["endpoints"][0]["request"]["values"][0],
+        json!({ "name": "name", "type": "string" })
+    );
+    assert_eq!(registered["options"], json!({ "ttl": "90", "domain": "amber" }));
+    let (core, ended) = running.stop().await;
+    assert_eq!(ended, Ok(()));
+    assert_eq!(core.know(|s| s.deregistered.clone()), ["greeter"]);
+}
+
+#[tokio::test]
+async fn it_registers_again_when_the_server_was_away() {
+    let running = Running::start(greeter()).await;
+    running.core.know(|s| s.registered.clear());
+    running.core.hang_up();
+    running
+        .core
+        .until("a second registration", |s| s.registered.get("greeter").map(drop))
+        .await;
+}
+
+#[tokio::test]
+async fn calls_carry_its_own_token_and_the_trace_of_the_request() {
+    let running = Running::with_account(greeter(), account()).await;
+    let headers = [("micro-trace-id", "story"), ("authorization", "Bearer callers")];
+    let body = frame(&json!({ "name": "Ada" }));
+    running
+        .send("/Greeter/Hello", "application/grpc+json", body, &headers)
+        .await;
+    let headers = running
+        .core
+        .know(|s| s.calls.iter().find(|(p, _)| p == "/other.Other/Method").cloned());
+    let headers = headers.expect("called").1;
+    assert_eq!(headers["authorization"], "Bearer token-1");
+    assert_eq!(headers["micro-trace-id"], "story");
+    assert_eq!(headers["micro-namespace"], "amber");
+    assert!(headers.contains_key("micro-span-id"));
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_is_renewed_once() {
+    let running = Running::with_account(greeter(), account()).await;
+    running.core.know(|s| s.revoked.push("token-1".into()));
+    let answer = running.ask("/Greeter/Hello", &json!({ "name": "Ada" })).await.failed();
+    assert_eq!(answer["Code"], 404, "it got through to a core without that service");
+    assert_eq!(running.core.know(|s| s.tokens), 2);
+    running.core.know(|s| s.revoked.push("token".into()));
+    running
+        .core
+        .know(|s| s.revoked.extend((2..9).map(|n| format!("token-{n}"))));
+    let refused = running.ask("/Greeter/Hello", &json!({ "name": "Ada" })).await.failed();
+    assert_eq!((&refused["Code"], running.core.know(|s| s.tokens)), (&json!(401), 3));
+}
