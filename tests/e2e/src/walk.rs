@@ -361,9 +361,10 @@ fn says(json: &str, expected: &str) -> Result<()> {
 
 fn read_logs(ada: &Customer) -> Result<()> {
     let logs = ada.home.run(&["logs", "-n", "100", "greeter"])?.ok()?.stdout;
-    ensure!(logs.contains("is registered in"), "{logs}");
+    // The SDK says so once the service is there.
+    ensure!(logs.contains("Registered"), "{logs}");
     let mut following = ada.home.start(&["logs", "-f", "-n", "100", "greeter"])?;
-    following.expect("is registered in")?;
+    following.expect("Registered")?;
     crate::platform::signal(following.pid(), "INT")?;
     let ended = following.wait()?;
     ensure!(ended.exit == 130, "{ended:?}");

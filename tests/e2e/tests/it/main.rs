@@ -7,5 +7,6 @@ mod hostile;
 mod logs;
 mod operators;
 mod pasted_token;
+mod plain_user;
 mod walk;
 mod webhooks;
