@@ -61,6 +61,7 @@ pub enum Command {
     Login(commands::login::Args),
     Logout(commands::logout::Args),
     Logs(commands::logs::Args),
+    New(commands::new::Args),
     Run(commands::run::Args),
     /// Run the micro server
     #[cfg(feature = "server")]

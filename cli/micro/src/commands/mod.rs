@@ -8,6 +8,7 @@ pub mod kill;
 pub mod login;
 pub mod logout;
 pub mod logs;
+pub mod new;
 pub mod run;
 #[cfg(feature = "server")]
 pub mod server;
@@ -72,6 +73,7 @@ fn dispatch(cli: Cli) -> Result {
         Command::Login(args) => block_on(login::run(args, &ctx)),
         Command::Logout(args) => block_on(logout::run(args, &ctx)),
         Command::Logs(args) => block_on(logs::run(args, &ctx)),
+        Command::New(args) => new::run(&args, &ctx),
         Command::Run(args) => block_on(run::run(args, &ctx)),
         #[cfg(feature = "server")]
         Command::Server(args) => server::run(args),

@@ -7,6 +7,7 @@ mod fake;
 mod kept;
 mod keyboard;
 mod logins;
+mod new;
 mod people;
 mod releases;
 mod services;
