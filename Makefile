@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 BIN := $(CARGO_TARGET_DIR)/debug
 
-.PHONY: run demo test check gen fmt build setup setup-test test-isolation test-e2e test-browser clean-demo
+.PHONY: run demo test check gen fmt build build-test setup setup-test test-wire test-isolation test-e2e test-browser
 
 build: setup
 	cargo build --locked --bins
@@ -23,23 +23,32 @@ run: build
 demo: build
 	@cargo run --locked -q -p micro-e2e --bin demo
 
-## Everything that decides whether a change is good, but the format and the lints, which are `make check`.
-test: setup-test
+# The binaries as tests use them: able to end themselves at a named step.
+build-test: setup-test
 	cargo build --locked --workspace --bins --features micro-cli/failpoints
-	cargo test --locked --workspace --features micro-cli/failpoints
-	cargo test --locked --manifest-path sdk/rust/Cargo.toml
 
-test-e2e: setup-test build
+## Everything that decides whether a change is good, but the format and the lints, which are `make check`.
+test: build-test
+	cargo test --locked --workspace --features micro-cli/failpoints
+	cargo test --locked --manifest-path sdk/rust/Cargo.toml --all-features
+
+test-wire: build-test
+	cargo test --locked -p micro-wire
+
+test-isolation: build-test
+	cargo test --locked -p micro-isolation
+
+test-e2e: build-test
 	cargo test --locked -p micro-e2e --test it
 
-test-browser: setup-test build
+test-browser: build-test
 	cargo test --locked -p micro-e2e --test it browser
 
 check:
 	cargo fmt --all --check
 	cargo fmt --manifest-path sdk/rust/Cargo.toml --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	cargo clippy --locked --manifest-path sdk/rust/Cargo.toml --all-targets -- -D warnings
+	cargo clippy --locked --manifest-path sdk/rust/Cargo.toml --all-targets --all-features -- -D warnings
 	cargo run --locked -q -p micro-codegen -- --check
 	cargo test --locked -q -p micro-e2e --test house
 	@if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; else echo "cargo-deny is not installed: licences and sources were not checked"; fi

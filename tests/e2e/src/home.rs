@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::platform::eventually;
 
 /// How long any one command may take: a first build included.
-const COMMAND: Duration = Duration::from_secs(180);
+const COMMAND: Duration = Duration::from_secs(300);
 
 /// A home directory.
 pub struct Home {
