@@ -210,15 +210,16 @@ impl Edge {
             return Err(Refused::NoRoute(path.service.to_owned()));
         }
         let service = self.core.find(path)?.clone();
+        if asker.principal.is_none() && !open(path) {
+            let id = format!("{}.{}.{}", path.service, path.handler, path.method);
+            return Err(Error::new(Kind::Unauthenticated, id, "An account is required").into());
+        }
+        // Behind the account: strangers are told the same of a method that does not exist.
         if INTERNAL
             .iter()
             .any(|(service, methods)| is(path, service) && methods.contains(&path.method))
         {
             return Err(Status::unknown_method(service.descriptor(), path.method).into());
-        }
-        if asker.principal.is_none() && !open(path) {
-            let id = format!("{}.{}.{}", path.service, path.handler, path.method);
-            return Err(Error::new(Kind::Unauthenticated, id, "An account is required").into());
         }
         let held = match &asker.principal {
             Some(principal) => self.count(principal.namespace.id).await?,

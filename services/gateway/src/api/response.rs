@@ -33,7 +33,8 @@ pub async fn of(
             let held = room(message.len())?;
             return Ok(alone(message, held));
         }
-        Payload::Many(frames) => frames,
+        // An end that was seen here is met again by whoever sends the rest.
+        Payload::Many(frames) => Box::pin(frames.fuse()) as Frames,
     };
     // A failure before the first message still has its status.
     let Some(first) = frames.next().await.transpose()? else {
@@ -99,4 +100,39 @@ pub fn error(code: StatusCode, error: &Error) -> Response<Reply> {
     *response.status_mut() = code;
     response.headers_mut().insert(header::CONTENT_TYPE, JSON);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn body_of(messages: &'static [&'static str], lines: bool) -> Result<Bytes, Status> {
+        // As most streams of ours: asked again after its end, it panics.
+        let frames = stream::unfold(messages.iter(), |mut left| async {
+            let message = left.next()?;
+            Some((Ok(Bytes::from_static(message.as_bytes())), left))
+        });
+        let payload = Payload::Many(Box::pin(frames));
+        let response = of(payload, Codec::Json, lines, |_| Ok(Held::new(()))).await?;
+        let Ok(body) = response.into_body().collect().await;
+        Ok(body.to_bytes())
+    }
+
+    #[tokio::test]
+    async fn a_stream_of_any_length_is_read_to_its_end_once() {
+        for (messages, lines, expected) in [
+            (&[][..], true, ""),
+            (&["{}"], true, "{}\n"),
+            (&["{}"], false, "{}"),
+            (&["{}", "[]"], false, "{}\n[]\n"),
+            (&["{}", "[]", "1"], true, "{}\n[]\n1\n"),
+        ] {
+            assert_eq!(
+                body_of(messages, lines).await.expect("answered"),
+                expected,
+                "{messages:?}"
+            );
+        }
+        assert!(body_of(&[], false).await.is_err());
+    }
 }

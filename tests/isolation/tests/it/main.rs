@@ -1,0 +1,4 @@
+//! Isolation between tenants, over every rpc.
+
+mod rows;
+mod table;

@@ -1,0 +1,252 @@
+//! Every row, by every hostile caller, at both doors.
+
+use std::{collections::BTreeSet, time::Instant};
+
+use anyhow::{Context, Result, ensure};
+use futures::future::try_join_all;
+use micro_e2e::{
+    platform::{Options, Platform},
+    walk::{self, GOOD_CARD, sign_up},
+};
+use micro_isolation::{
+    callers::{self, Hostile},
+    doors::{Answer, Door, Doors, Question, Shown},
+    endpoints::{self, Endpoint},
+    expectation::{self, Expectation},
+    requests,
+    rows::{self, For, Missing},
+    victim::{Customer, Victim},
+};
+
+/// The name of something that does not exist.
+const UNKNOWN: &str = "nosuch";
+
+#[test]
+fn nobody_reaches_what_is_not_theirs() -> Result<()> {
+    let began = Instant::now();
+    let mut platform = Platform::start(Options::default())?;
+    let home = platform.home()?;
+    let ada = sign_up(&mut platform, home, "ada@example.com", &[GOOD_CARD])?;
+    let home = platform.home()?;
+    let eve = sign_up(&mut platform, home, "eve@example.com", &[GOOD_CARD])?;
+    let key = std::fs::read_to_string(platform.data_dir().join("keys/auth"))?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let doors = Doors::of(platform.at.proxy, platform.at.api)?;
+
+    let victim = runtime.block_on(async {
+        let victim = Victim::new(&doors, customer(&ada)).await?;
+        victim.plant(&doors).await?;
+        Ok::<_, anyhow::Error>(victim)
+    })?;
+    let (folder, mut running) = (platform.data_dir().with_file_name("sources"), Vec::new());
+    std::fs::create_dir(&folder)?;
+    for service in victim.services() {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let source = folder.join(&service);
+        victim.lay_out(&source, &service, port)?;
+        running.push(
+            ada.home
+                .start(&["run", "--name", &service, &source.display().to_string()])?,
+        );
+    }
+    let result = runtime.block_on(async {
+        victim.settled(&doors).await?;
+        let set_up = began.elapsed();
+        let tried = try_all(&doors, &victim, &customer(&eve), &key).await?;
+        println!("set up in {set_up:.1?}, tried in {:.1?}", began.elapsed() - set_up);
+        tried.print();
+        Ok::<_, anyhow::Error>(tried.faults)
+    });
+    drop(running);
+    let mut faults = result?;
+    faults.extend(
+        platform
+            .log()
+            .lines()
+            .filter(|l| l.contains("panicked"))
+            .map(str::to_owned),
+    );
+    ensure!(faults.is_empty(), "{} holes:\n{}", faults.len(), faults.join("\n"));
+    Ok(())
+}
+
+fn customer(signed_up: &walk::Customer) -> Customer {
+    Customer {
+        email: signed_up.email.clone(),
+        password: signed_up.password.clone(),
+        namespace: signed_up.namespace.clone(),
+    }
+}
+
+/// What came of it.
+struct Tried {
+    endpoints: usize,
+    callers: usize,
+    calls: usize,
+    canaries: usize,
+    not_served: BTreeSet<&'static str>,
+    faults: Vec<String>,
+}
+
+impl Tried {
+    fn print(&self) {
+        println!(
+            "{} rows × {} callers × 2 doors: {} calls, {} passed, {} canaries silent and in place; not served: {:?}",
+            self.endpoints,
+            self.callers,
+            self.calls,
+            self.calls - self.faults.len(),
+            self.canaries,
+            self.not_served
+        );
+    }
+}
+
+async fn try_all(doors: &Doors, victim: &Victim, other: &Customer, key: &str) -> Result<Tried> {
+    let mut endpoints = endpoints::all();
+    // It ends the session that it is called with.
+    endpoints.sort_by_key(|e| e.name() == "auth.Sessions/End");
+    let not_served = not_served(doors, victim, &endpoints).await?;
+    let hostiles = callers::all(doors, victim, other, key).await?;
+    let each = hostiles
+        .iter()
+        .map(|hostile| try_each(doors, victim, hostile, &endpoints, &not_served));
+    let mut faults: Vec<_> = try_join_all(each).await?.into_iter().flatten().collect();
+    let missing = victim.missing(doors).await?;
+    if !missing.is_empty() {
+        faults.push(format!("gone or changed: {missing:?}; {}", victim.told(doors).await?));
+    }
+    Ok(Tried {
+        endpoints: endpoints.len(),
+        callers: hostiles.len(),
+        calls: endpoints.len() * hostiles.len() * 2,
+        canaries: victim.canaries.len(),
+        not_served,
+        faults,
+    })
+}
+
+/// Packages that have no service here: the victim's own call ends with that.
+async fn not_served(doors: &Doors, victim: &Victim, all: &[Endpoint]) -> Result<BTreeSet<&'static str>> {
+    let shown = Shown {
+        token: Some(victim.token.clone()),
+        header: None,
+    };
+    let mut not_served = BTreeSet::new();
+    for service in all.iter().map(|e| e.service).collect::<BTreeSet<_>>() {
+        let question = Question::parse(
+            &format!("/{service}.Debug/Health"),
+            micro_rpc::MethodKind::Unary,
+            "{}".parse()?,
+        )?;
+        let answer = doors.ask(Door::Grpc, &question, &shown).await?;
+        if answer.text.contains("route not found") {
+            not_served.insert(service);
+        }
+    }
+    Ok(not_served)
+}
+
+async fn try_each(
+    doors: &Doors,
+    victim: &Victim,
+    hostile: &Hostile,
+    all: &[Endpoint],
+    not_served: &BTreeSet<&'static str>,
+) -> Result<Vec<String>> {
+    let mut faults = Vec::new();
+    for endpoint in all {
+        let whose = rows::row(endpoint).with_context(|| format!("no row: {}", endpoint.name()))?;
+        for door in [Door::Grpc, Door::Http] {
+            let expected = match (whose, not_served.contains(endpoint.service)) {
+                (For::Nobody(_), _) | (_, false) => {
+                    expectation::of(whose, hostile.who, requests::names(endpoint.method.request))
+                }
+                (_, true) => Expectation::NoRoute,
+            };
+            let fault = try_one(doors, door, victim, hostile, endpoint, expected).await?;
+            faults.extend(fault.map(|f| format!("{:?} at {door:?}, {}: {f}", hostile.who, endpoint.name())));
+        }
+    }
+    Ok(faults)
+}
+
+async fn try_one(
+    doors: &Doors,
+    door: Door,
+    victim: &Victim,
+    hostile: &Hostile,
+    endpoint: &Endpoint,
+    expected: Expectation,
+) -> Result<Option<String>> {
+    let naming = hostile.names.then_some(victim.known.namespace.as_str());
+    let question = Question {
+        service: endpoint.service.into(),
+        handler: endpoint.handler.into(),
+        method: endpoint.method.name.into(),
+        kind: endpoint.method.kind,
+        body: requests::body(endpoint.method.request, &victim.known, naming),
+        may_stream: expected.may_stream(),
+    };
+    let answer = doors.ask(door, &question, &hostile.shown).await?;
+    if expected != Expectation::AsMember {
+        let singing = victim.canaries.iter().find(|c| c.sings_in(&answer.text));
+        if let Some(canary) = singing {
+            return Ok(Some(format!("the canary {} in {}", canary.what, answer.text)));
+        }
+    }
+    let unknown = match expected {
+        Expectation::LikeUnknown(missing) => Some(of_unknown(doors, door, hostile, &question, missing).await?),
+        Expectation::Forbidden => Some(of_nowhere(doors, door, victim, hostile, endpoint, &question).await?),
+        _ => None,
+    };
+    Ok(expected.fault(&answer, unknown.as_ref()))
+}
+
+/// What is answered where a part of the path names nothing, told as if it had named what was asked for.
+async fn of_unknown(
+    doors: &Doors,
+    door: Door,
+    hostile: &Hostile,
+    question: &Question,
+    part: Missing,
+) -> Result<Answer> {
+    let mut unknown = question.clone();
+    let (place, capital) = match part {
+        Missing::Service => (&mut unknown.service, false),
+        Missing::Handler => (&mut unknown.handler, true),
+        Missing::Method => (&mut unknown.method, true),
+    };
+    let name = if capital {
+        UNKNOWN.replacen('n', "N", 1)
+    } else {
+        UNKNOWN.to_owned()
+    };
+    let real = std::mem::replace(place, name.clone());
+    let answer = doors.ask(door, &unknown, &hostile.shown).await?;
+    Ok(Answer {
+        text: answer.text.replace(&name, &real),
+        ..answer
+    })
+}
+
+/// What is answered to the same question about a namespace that does not exist: nobody learns which do.
+async fn of_nowhere(
+    doors: &Doors,
+    door: Door,
+    victim: &Victim,
+    hostile: &Hostile,
+    endpoint: &Endpoint,
+    question: &Question,
+) -> Result<Answer> {
+    let naming = hostile.names.then_some(UNKNOWN);
+    let question = Question {
+        body: requests::body(endpoint.method.request, &victim.known, naming),
+        ..question.clone()
+    };
+    let shown = Shown {
+        header: hostile.shown.header.as_ref().map(|_| UNKNOWN.to_owned()),
+        ..hostile.shown.clone()
+    };
+    doors.ask(door, &question, &shown).await
+}
