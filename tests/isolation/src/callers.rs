@@ -39,6 +39,16 @@ pub enum Who {
     SwappedHeader,
 }
 
+impl Who {
+    /// Whether its token is good, for something of its own.
+    pub fn has_an_account(self) -> bool {
+        matches!(
+            self,
+            Self::OtherTenant | Self::OtherTenantById | Self::FewerScopes | Self::SwappedHeader
+        )
+    }
+}
+
 /// A caller, ready to call.
 #[derive(Clone, Debug)]
 pub struct Hostile {

@@ -137,7 +137,7 @@ impl Doors {
             }
         };
         let ended = tokio::time::timeout(question.patience(), listening).await.is_ok();
-        heard.or_late(ended || question.may_stream)
+        heard.or_late(ended || question.may_stay_open())
     }
 
     async fn http(&self, question: &Question, shown: &Shown) -> Answer {
@@ -165,7 +165,7 @@ impl Doors {
         match ended {
             Ok(Err(e)) => Answer::broken(&e),
             Ok(Ok(())) => heard,
-            Err(_) => heard.or_late(question.may_stream),
+            Err(_) => heard.or_late(question.may_stay_open()),
         }
     }
 }
@@ -184,12 +184,12 @@ impl Question {
         })
     }
 
+    fn may_stay_open(&self) -> bool {
+        self.may_stream && self.kind.streams_replies()
+    }
+
     fn patience(&self) -> Duration {
-        if self.may_stream && self.kind.streams_replies() {
-            LISTEN
-        } else {
-            PATIENCE
-        }
+        if self.may_stay_open() { LISTEN } else { PATIENCE }
     }
 }
 
@@ -216,6 +216,7 @@ impl Answer {
 
     fn or_late(mut self, ended: bool) -> Self {
         if !ended {
+            self.code = 598;
             self.text += " (and no end)";
         }
         self

@@ -108,6 +108,19 @@ async fn try_all(doors: &Doors, victim: &Victim, other: &Customer, key: &str) ->
     endpoints.sort_by_key(|e| e.name() == "auth.Sessions/End");
     let not_served = not_served(doors, victim, &endpoints).await?;
     let hostiles = callers::all(doors, victim, other, key).await?;
+    for hostile in hostiles.iter().filter(|h| h.who.has_an_account()) {
+        let shown = Shown {
+            header: None,
+            ..hostile.shown.clone()
+        };
+        let question = Question::parse("/auth.Rules/List", micro_rpc::MethodKind::Unary, "{}".parse()?)?;
+        let answer = doors.ask(Door::Grpc, &question, &shown).await?;
+        ensure!(
+            answer.code == 200,
+            "{:?} is nobody: all its refusals would prove nothing",
+            hostile.who
+        );
+    }
     let each = hostiles
         .iter()
         .map(|hostile| try_each(doors, victim, hostile, &endpoints, &not_served));
