@@ -15,7 +15,7 @@ use micro_e2e::{
     operator::Operator,
     page::Browser,
     platform::{Options, Platform},
-    walk::{GOOD_CARD, enter_card, password_of, sign_up_to_the_page, subscribe_address},
+    walk::{GOOD_CARD, password_of, sign_up_to_the_page, subscribe_address, walk_the_pages},
 };
 use micro_signup::SignupSaga;
 use micro_storage::saga;
@@ -114,7 +114,7 @@ impl Scene {
     fn enter_card_if_asked(&self, address: &str, email: &str) -> Result<()> {
         let page = Browser::new()?.get(address)?.ok()?;
         if page.text().contains("Enter your card") {
-            enter_card(&self.platform, address, email, &[GOOD_CARD])?;
+            walk_the_pages(address, email, &[GOOD_CARD])?;
         }
         Ok(())
     }
