@@ -283,25 +283,25 @@ mod tests {
     async fn only_listed_hosts_pass() {
         const PUBLIC: &[&str] = &["93.184.216.34"];
         for (rules, host, port) in [
-            (["crates.io"].as_slice(), "crates.io", 443),
-            (&["crates.io"], "CRATES.io.", 80),
-            (&["*.crates.io"], "static.crates.io", 443),
+            (["packages.example"].as_slice(), "packages.example", 443),
+            (&["packages.example"], "PACKAGES.example.", 80),
+            (&["*.packages.example"], "static.packages.example", 443),
             (&["mirror.dev:8081"], "mirror.dev", 8081),
             (&["93.184.216.34"], "93.184.216.34", 443),
         ] {
             assert_eq!(admit(rules, host, port, PUBLIC).await, Ok(1), "{rules:?} {host}:{port}");
         }
         for (rules, host, port) in [
-            ([].as_slice(), "crates.io", 443),
-            (&["crates.io"], "evil-crates.io", 443),
-            (&["crates.io"], "crates.io.evil.com", 443),
-            (&["crates.io"], "static.crates.io", 443),
-            (&["*.crates.io"], "crates.io", 443),
-            (&["*.crates.io"], "xcrates.io", 443),
-            (&["crates.io"], "crates.io", 22),
+            ([].as_slice(), "packages.example", 443),
+            (&["packages.example"], "evil-packages.example", 443),
+            (&["packages.example"], "packages.example.evil.com", 443),
+            (&["packages.example"], "static.packages.example", 443),
+            (&["*.packages.example"], "packages.example", 443),
+            (&["*.packages.example"], "xpackages.example", 443),
+            (&["packages.example"], "packages.example", 22),
             (&["mirror.dev:8081"], "mirror.dev", 443),
-            (&["crates.io"], "93.184.216.34", 443),
-            (&["*.crates.io"], "127.0.0.1", 443),
+            (&["packages.example"], "93.184.216.34", 443),
+            (&["*.packages.example"], "127.0.0.1", 443),
         ] {
             let refused = admit(rules, host, port, PUBLIC).await;
             assert!(
@@ -333,10 +333,10 @@ mod tests {
             &["93.184.216.34", "127.0.0.1"],
         ];
         for leads_to in inside {
-            let refused = admit(&["*.crates.io"], "static.crates.io", 443, leads_to).await;
+            let refused = admit(&["*.packages.example"], "static.packages.example", 443, leads_to).await;
             assert_eq!(
                 refused,
-                Err(Refused::Inside("static.crates.io:443".into())),
+                Err(Refused::Inside("static.packages.example:443".into())),
                 "{leads_to:?}"
             );
         }
