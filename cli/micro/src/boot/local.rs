@@ -51,7 +51,6 @@ pub async fn serve(mut config: Config, data: DataDir, stop: CancellationToken) -
         admin: None,
         pid: std::process::id(),
     };
-    addresses.write(data.path()).context("writing addresses.json")?;
     let banner = Banner {
         addresses: &addresses,
         public_url: None,
@@ -60,6 +59,8 @@ pub async fn serve(mut config: Config, data: DataDir, stop: CancellationToken) -
         default_admin: true,
     };
     banner.print();
+    // Last: who waits for this file finds everything said and served.
+    addresses.write(data.path()).context("writing addresses.json")?;
     stop.cancelled().await;
     Addresses::remove(data.path()).ok();
     open.stop().await;

@@ -96,7 +96,6 @@ pub async fn serve(config: Config, data: DataDir, stop: CancellationToken) -> Re
         let door = operators_door(services.operators, &db, registry);
         tokio::spawn(operators_door::serve(listener, door, background.clone()));
     }
-    addresses.write(data.path()).context("writing addresses.json")?;
     Banner {
         addresses: &addresses,
         public_url: Some(services.public_url.as_str()),
@@ -105,6 +104,8 @@ pub async fn serve(config: Config, data: DataDir, stop: CancellationToken) -> Re
         default_admin: false,
     }
     .print();
+    // Last: who waits for this file finds everything said and served.
+    addresses.write(data.path()).context("writing addresses.json")?;
 
     let lost = keep_lease(lease, &ground, background.clone());
     tokio::select! {

@@ -42,10 +42,13 @@ fn live(platform: &Platform) -> Result<Canaries> {
     ada.talk.say("pt_canary0canary0canary0canary0canary0canary")?;
     canaries.insert("a wrong payment token", "pt_canary0".to_owned());
     ada.talk.expect("The payment token you provided is invalid")?;
+    // The terminal lies still meanwhile: otherwise it may go on before the browser is back, and no token is shown.
+    micro_e2e::platform::signal(ada.talk.pid(), "STOP")?;
     canaries.insert(
         "the payment token",
         ada.enter_card(platform, &[DECLINED_CARD, GOOD_CARD])?,
     );
+    micro_e2e::platform::signal(ada.talk.pid(), "CONT")?;
     let ada = ada.done()?;
 
     let wrong = platform.home()?;
