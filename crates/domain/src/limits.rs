@@ -20,6 +20,8 @@ pub struct Limits {
     pub services: Limit,
     /// Accounts of people and services.
     pub accounts: Limit,
+    /// Rules about who may call what.
+    pub rules: Limit,
     /// Bytes of one request body at a door.
     pub body_bytes: Limit,
     /// Requests a second at the doors, averaged over ten.
@@ -36,6 +38,10 @@ pub struct Limits {
     pub build_seconds: Limit,
     /// Bytes of log kept for one service.
     pub log_bytes: Limit,
+    /// Records in the store, of all its tables.
+    pub records: Limit,
+    /// Bytes of all records, their keys and metadata with them.
+    pub records_bytes: Limit,
     /// Bytes of one stored value.
     pub value_bytes: Limit,
     /// Bytes of all blobs together.
@@ -50,6 +56,10 @@ pub struct Limits {
     pub message_bytes: Limit,
     /// Open subscriptions, and consumers of events.
     pub subscribers: Limit,
+    /// Events published a second, averaged over ten.
+    pub events_per_second: Limit,
+    /// Open watches: of the registry, and of the configuration.
+    pub watchers: Limit,
 }
 
 impl Limits {
@@ -69,6 +79,10 @@ impl Limits {
         },
         accounts: Limit {
             name: "accounts",
+            max: 1_000,
+        },
+        rules: Limit {
+            name: "rules",
             max: 1_000,
         },
         body_bytes: Limit {
@@ -103,6 +117,14 @@ impl Limits {
             name: "log.bytes",
             max: 32 << 20,
         },
+        records: Limit {
+            name: "records",
+            max: 1_000_000,
+        },
+        records_bytes: Limit {
+            name: "records.bytes",
+            max: 2 << 30,
+        },
         value_bytes: Limit {
             name: "value.bytes",
             max: 1 << 20,
@@ -130,6 +152,14 @@ impl Limits {
         subscribers: Limit {
             name: "subscribers",
             max: 1_000,
+        },
+        events_per_second: Limit {
+            name: "events.per_second",
+            max: 5_000,
+        },
+        watchers: Limit {
+            name: "watchers",
+            max: 500,
         },
     };
 }
