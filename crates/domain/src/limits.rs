@@ -62,7 +62,76 @@ pub struct Limits {
     pub watchers: Limit,
 }
 
+impl Limit {
+    /// What is counted, as the name says it: `bytes`, `seconds`, `a second`, or nothing where it is things.
+    pub fn unit(&self) -> &'static str {
+        match self.name.rsplit_once('.').map(|(_, last)| last) {
+            Some("bytes") => "bytes",
+            Some("seconds") => "seconds",
+            Some("per_second") => "a second",
+            _ => "",
+        }
+    }
+}
+
 impl Limits {
+    /// The whole table, in the order in which it is shown.
+    pub fn all(&self) -> Vec<Limit> {
+        // Taken apart, so that a new limit that is not listed does not compile.
+        let Self {
+            upload_bytes,
+            upload_entries,
+            services,
+            accounts,
+            rules,
+            body_bytes,
+            requests_per_second,
+            requests_in_flight,
+            connections,
+            memory_bytes,
+            tasks,
+            build_seconds,
+            log_bytes,
+            records,
+            records_bytes,
+            value_bytes,
+            blobs_bytes,
+            config_bytes,
+            topics,
+            topic_bytes,
+            message_bytes,
+            subscribers,
+            events_per_second,
+            watchers,
+        } = *self;
+        vec![
+            accounts,
+            rules,
+            services,
+            records,
+            records_bytes,
+            value_bytes,
+            blobs_bytes,
+            config_bytes,
+            topics,
+            topic_bytes,
+            message_bytes,
+            events_per_second,
+            subscribers,
+            watchers,
+            requests_per_second,
+            requests_in_flight,
+            connections,
+            body_bytes,
+            upload_bytes,
+            upload_entries,
+            build_seconds,
+            memory_bytes,
+            tasks,
+            log_bytes,
+        ]
+    }
+
     /// What $35 a month buys.
     pub const DEVELOPER: Self = Self {
         upload_bytes: Limit {
@@ -162,4 +231,24 @@ impl Limits {
             max: 500,
         },
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_limit_has_a_name_of_its_own_and_says_its_unit() {
+        let all = Limits::DEVELOPER.all();
+        let names: BTreeSet<_> = all.iter().map(|limit| limit.name).collect();
+        assert_eq!(names.len(), all.len(), "{names:?}");
+        let unit = |limit: Limit| limit.unit();
+        let limits = Limits::DEVELOPER;
+        assert_eq!(unit(limits.records_bytes), "bytes");
+        assert_eq!(unit(limits.build_seconds), "seconds");
+        assert_eq!(unit(limits.requests_per_second), "a second");
+        assert_eq!((unit(limits.accounts), unit(limits.requests_in_flight)), ("", ""));
+    }
 }

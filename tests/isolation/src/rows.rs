@@ -40,6 +40,7 @@ const ROWS: &[Row] = &[
     ("auth.Accounts", &["ChangeSecret"], Members),
     ("auth.Rules", &["Create", "Delete"], Admins),
     ("auth.Rules", &["List"], Members),
+    ("auth.Usage", &["Read"], Members),
     ("auth.Sessions", &["End"], Everybody),
     ("auth.Sessions", &["Start", "Seal", "Ensure"], Nobody(Method)),
     (
