@@ -60,6 +60,14 @@ pub struct Limits {
     pub events_per_second: Limit,
     /// Open watches: of the registry, and of the configuration.
     pub watchers: Limit,
+    /// Versions of services that are registered.
+    pub registrations: Limit,
+    /// Nodes of all that is registered.
+    pub nodes: Limit,
+    /// Bytes of one registration, most of which describe its endpoints.
+    pub registration_bytes: Limit,
+    /// Endpoints of one registration.
+    pub endpoints: Limit,
 }
 
 impl Limit {
@@ -103,6 +111,10 @@ impl Limits {
             subscribers,
             events_per_second,
             watchers,
+            registrations,
+            nodes,
+            registration_bytes,
+            endpoints,
         } = *self;
         vec![
             accounts,
@@ -119,6 +131,10 @@ impl Limits {
             events_per_second,
             subscribers,
             watchers,
+            registrations,
+            nodes,
+            registration_bytes,
+            endpoints,
             requests_per_second,
             requests_in_flight,
             connections,
@@ -228,6 +244,22 @@ impl Limits {
         },
         watchers: Limit {
             name: "watchers",
+            max: 500,
+        },
+        registrations: Limit {
+            name: "registrations",
+            max: 200,
+        },
+        nodes: Limit {
+            name: "nodes",
+            max: 1_000,
+        },
+        registration_bytes: Limit {
+            name: "registration.bytes",
+            max: 128 << 10,
+        },
+        endpoints: Limit {
+            name: "endpoints",
             max: 500,
         },
     };
