@@ -1,0 +1,4 @@
+//! What deciding costs: counted here, where the whole process has one allocator of ours.
+
+mod allocations;
+mod deciding;
