@@ -10,7 +10,7 @@ use crate::RefreshKey;
 #[derive(Clone)]
 pub struct AuthConfig {
     /// A local server: Micro's own error texts, a public default rule, administrators of `micro` reach every
-    /// namespace, no limit on accounts.
+    /// namespace, services log in through the one door there is.
     pub local: bool,
     /// Make `admin` with secret `micro` where namespace `micro` has no user. Local servers only.
     pub default_admin: bool,

@@ -1,9 +1,10 @@
 //! What auth's operations fail with, in Micro's words where its wire pins them (reference/micro-wire §3).
 
-use micro_domain::{Limit, NamespaceName};
+use micro_domain::NamespaceName;
 use micro_error::{Error, Kind};
 use micro_limits::Exceeded;
 use micro_storage::StoreError;
+use micro_tenancy::LimitReached;
 
 /// Why an operation was refused.
 #[derive(Debug, thiserror::Error)]
@@ -38,8 +39,10 @@ pub enum AuthError {
     UnknownType,
     #[error("{0} must be at most {1} bytes and hold no control characters")]
     Malformed(&'static str, usize),
-    #[error("This namespace has reached its limit of {} {}", .0.max, .0.name)]
-    PlanLimit(Limit),
+    #[error("This is the last account that may manage the namespace: make another one with scope admin first")]
+    LastAdmin,
+    #[error(transparent)]
+    PlanLimit(#[from] LimitReached),
     #[error("That is not a sealed secret")]
     NotSealed,
     #[error("Rule missing")]
@@ -75,10 +78,8 @@ impl AuthError {
             Self::Refused(error) => return error.with_id(id),
             Self::Store(error) => return Error::internal(error),
             Self::IdTaken | Self::NameTaken => return Error::new(Kind::Invalid, "auth", self.to_string()),
-            Self::PlanLimit(limit) => {
-                return Error::new(Kind::TooMany, format!("limits.{}", limit.name), self.to_string());
-            }
-            Self::SeveralNamespaces(_) | Self::Changed => Kind::Conflict,
+            Self::PlanLimit(reached) => return reached.into(),
+            Self::SeveralNamespaces(_) | Self::Changed | Self::LastAdmin => Kind::Conflict,
             Self::Busy => Kind::Unavailable,
             _ => Kind::Invalid,
         };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use micro_domain::AccountId;
-use micro_tenancy::{AccountKind, Caller, Reach, Revocation, Tenant};
+use micro_tenancy::{AccountKind, Caller, LimitReached, Reach, Revocation, Tenant};
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
@@ -11,7 +11,10 @@ use super::{LONGEST_TEXT, well_formed};
 use crate::{
     App, AuthError,
     passwords::{Sealed, random_secret},
-    store::accounts::{Account, Added},
+    store::{
+        accounts::{Account, Added, RACES},
+        tally::Counted,
+    },
 };
 
 /// An account to be made. Empty parts have defaults.
@@ -51,11 +54,11 @@ impl App {
         if new.scopes.len() > ENTRIES || new.metadata.len() > ENTRIES {
             return Err(AuthError::Malformed("Each part of an account", LONGEST_TEXT));
         }
-        let store = self.store(tenant, now);
-        let most = self.config.limits.accounts;
-        let count = usize::try_from(most.max).unwrap_or(usize::MAX);
-        if !self.config.local && store.list_accounts(count).await?.len() >= count {
-            return Err(AuthError::PlanLimit(most));
+        let (store, limit) = (self.store(tenant, now), self.config.limits.accounts);
+        // Before anything is hashed; decided when it is added.
+        let used = store.tally(Counted::Accounts).await?.count;
+        if store.find_account(&AccountId::new(new.id.as_str())).await?.is_none() {
+            LimitReached::check(limit, used)?;
         }
         let (secret, sealed) = match new.secret.as_str() {
             "" => random_secret(),
@@ -69,10 +72,11 @@ impl App {
             metadata: new.metadata,
             secret: sealed,
         };
-        match store.add_account(&account).await? {
+        match store.add_account(&account, limit.max).await? {
             Added::Done => Ok((account, secret)),
             Added::IdTaken => Err(AuthError::IdTaken),
             Added::NameTaken => Err(AuthError::NameTaken),
+            Added::Full(used) => Err(LimitReached::new(limit, used).into()),
         }
     }
 
@@ -100,10 +104,12 @@ impl App {
             metadata: BTreeMap::new(),
             secret,
         };
-        match self.store(tenant, now).add_account(&new).await? {
+        let limit = self.config.limits.accounts;
+        match self.store(tenant, now).add_account(&new, limit.max).await? {
             Added::Done => Ok(new),
             Added::IdTaken => self.set_secret(tenant, &new.id, new.secret, now).await,
             Added::NameTaken => Err(AuthError::NameTaken),
+            Added::Full(used) => Err(LimitReached::new(limit, used).into()),
         }
     }
 
@@ -130,15 +136,43 @@ impl App {
         if own {
             return Err(AuthError::OwnAccount);
         }
-        let (id, store) = (AccountId::new(id), self.store(tenant, now));
-        let Some((account, _)) = store.find_account(&id).await? else {
-            return Err(AuthError::AccountNotFound);
-        };
-        // The account goes first, so that nothing can be refreshed; whatever was issued up to now is then void.
-        store.remove_account(&account).await?;
-        self.revoke(vec![Revocation::Account(tenant.id(), id.clone())], now)
+        let id = AccountId::new(id);
+        self.remove_account(caller, tenant, &id, now).await?;
+        // The account is gone, so that nothing can be refreshed; what was issued up to this moment is now void.
+        let gone = self.parts.clock.now();
+        self.revoke(vec![Revocation::Account(tenant.id(), id.clone())], gone)
             .await?;
-        self.end_other_sessions(tenant, &id, None, now).await
+        self.end_other_sessions(tenant, &id, None, gone).await
+    }
+
+    /// Removes an account, unless nobody would be left who may manage the namespace.
+    async fn remove_account(
+        &self,
+        caller: &Caller,
+        tenant: &Tenant,
+        id: &AccountId,
+        now: OffsetDateTime,
+    ) -> Result<(), AuthError> {
+        let store = self.store(tenant, now);
+        // A local server's administrator manages every namespace, from its own.
+        let outside = caller.principal().is_some_and(|p| p.namespace.id != tenant.id());
+        for _ in 0..RACES {
+            let tally = store.tally(Counted::Accounts).await?;
+            let Some((account, _)) = store.find_account(id).await? else {
+                return Err(AuthError::AccountNotFound);
+            };
+            if account.is_admin() && !outside {
+                let accounts = store.list_accounts(usize::MAX).await?;
+                if !accounts.iter().any(|other| other.id != *id && other.is_admin()) {
+                    return Err(AuthError::LastAdmin);
+                }
+            }
+            // Two administrators who delete each other: the second one's tally is an old one.
+            if store.remove_account(&account, tally).await? {
+                return Ok(());
+            }
+        }
+        Err(AuthError::Changed)
     }
 
     /// Changes a secret, with the old one or as an administrator of people other than oneself; ends the

@@ -151,8 +151,8 @@ impl App {
                 metadata: Default::default(),
                 secret: self.passwords.seal("micro").await?,
             };
-            match store.add_account(&admin).await? {
-                Added::Done | Added::IdTaken | Added::NameTaken => Ok(()),
+            match store.add_account(&admin, u64::MAX).await? {
+                Added::Done | Added::IdTaken | Added::NameTaken | Added::Full(_) => Ok(()),
             }
         };
         self.admin.get_or_try_init(make).await.copied()

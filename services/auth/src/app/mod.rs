@@ -7,9 +7,10 @@ mod revoke;
 pub mod rulebook;
 mod rules;
 mod sessions;
+mod usage;
 
 use micro_domain::NamespaceName;
-use micro_tenancy::{AccountKind, Principal, Reach, Tenant};
+use micro_tenancy::{Principal, Reach, Tenant};
 use time::OffsetDateTime;
 
 use crate::{
@@ -35,8 +36,7 @@ impl App {
     /// Who an account is, once it has proven to be itself.
     fn principal(&self, tenant: &Tenant, account: &Account) -> Principal {
         let namespace = tenant.namespace().clone();
-        let admin = account.kind == AccountKind::User && account.scopes.iter().any(|s| s == "admin");
-        let everywhere = self.config.local && admin && namespace.name == NamespaceName::micro();
+        let everywhere = self.config.local && account.is_admin() && namespace.name == NamespaceName::micro();
         Principal {
             namespace,
             account: account.id.clone(),

@@ -1,21 +1,14 @@
 //! The rules of a namespace. One that has none has a default: locally everybody may call everything; on the
 //! platform every account of the namespace may, and nobody else.
 
-use micro_domain::Limit;
 use micro_tenancy::{
-    Tenant,
+    LimitReached, Tenant,
     rules::{Access, Rule},
 };
 use time::OffsetDateTime;
 
 use super::well_formed;
-use crate::{App, AuthError};
-
-/// As many rules as a namespace may have: all of them are held at every door.
-const RULES: Limit = Limit {
-    name: "rules",
-    max: 500,
-};
+use crate::{App, AuthError, store::rules::Added};
 
 impl App {
     fn default_rule(&self) -> Rule {
@@ -32,7 +25,7 @@ impl App {
 
     /// The namespace's rules, or the default.
     pub(crate) async fn list_rules(&self, tenant: &Tenant, now: OffsetDateTime) -> Result<Vec<Rule>, AuthError> {
-        let mut rules = self.store(tenant, now).list_rules(usize::MAX).await?;
+        let mut rules = self.store(tenant, now).list_rules().await?;
         if rules.is_empty() {
             rules.push(self.default_rule());
         }
@@ -44,17 +37,15 @@ impl App {
         for text in [&rule.id, &rule.scope, &rule.kind, &rule.name, &rule.endpoint] {
             well_formed("Each part of a rule", text)?;
         }
-        let store = self.store(tenant, now);
-        let known = store.list_rules(usize::MAX).await?;
-        let default = known.is_empty().then(|| self.default_rule());
-        if default.as_ref().is_some_and(|default| default.id == rule.id) {
-            return Err(AuthError::RuleTaken);
-        }
-        if known.len() as u64 >= RULES.max {
-            return Err(AuthError::PlanLimit(RULES));
-        }
-        if !store.add_rule(&rule, default.as_ref()).await? {
-            return Err(AuthError::RuleTaken);
+        let limit = self.config.limits.rules;
+        let added = self
+            .store(tenant, now)
+            .add_rule(&rule, &self.default_rule(), limit.max)
+            .await?;
+        match added {
+            Added::Done => {}
+            Added::IdTaken => return Err(AuthError::RuleTaken),
+            Added::Full(used) => return Err(LimitReached::new(limit, used).into()),
         }
         self.forget_rules(tenant).await;
         Ok(())

@@ -10,7 +10,10 @@ use micro_storage::{
 use micro_tenancy::AccountKind;
 use serde::{Deserialize, Serialize};
 
-use super::{Store, json, parse};
+use super::{
+    Store, json, parse,
+    tally::{Counted, Tally},
+};
 use crate::passwords::Sealed;
 
 /// A stored account.
@@ -26,14 +29,25 @@ pub struct Account {
     pub secret: Sealed,
 }
 
+impl Account {
+    /// Whether it is a person who may manage the namespace.
+    pub fn is_admin(&self) -> bool {
+        self.kind == AccountKind::User && self.scopes.iter().any(|scope| scope.eq_ignore_ascii_case("admin"))
+    }
+}
+
 /// What adding an account came to.
 pub enum Added {
     Done,
     IdTaken,
     NameTaken,
+    /// There are so many that no more may be added.
+    Full(u64),
 }
 
-const TABLE: &str = "accounts";
+const TABLE: &str = Counted::Accounts.table();
+/// How often a change is made again because another came first.
+pub const RACES: usize = 200;
 const NAMES: &str = "account_names";
 
 impl Store<'_> {
@@ -56,18 +70,33 @@ impl Store<'_> {
         self.all(TABLE, "", limit).await?.iter().map(parse).collect()
     }
 
-    /// Adds an account whose id and name are both free.
-    pub async fn add_account(&self, account: &Account) -> Result<Added, StoreError> {
-        let batch = vec![
-            Write::put(Key::core(TABLE, account.id.as_str()), json(account)).expecting(Expect::Absent),
-            Write::put(Key::core(NAMES, &account.name), json(&account.id)).expecting(Expect::Absent),
-        ];
-        if let Written::Done(_) = self.write(batch).await? {
-            return Ok(Added::Done);
+    /// Adds an account whose id and name are both free, if there are fewer than `most`.
+    pub async fn add_account(&self, account: &Account, most: u64) -> Result<Added, StoreError> {
+        for _ in 0..RACES {
+            let tally = self.tally(Counted::Accounts).await?;
+            if tally.count >= most {
+                return Ok(match self.find_account(&account.id).await? {
+                    Some(_) => Added::IdTaken,
+                    None => Added::Full(tally.count),
+                });
+            }
+            let batch = vec![
+                Write::put(Key::core(TABLE, account.id.as_str()), json(account)).expecting(Expect::Absent),
+                Write::put(Key::core(NAMES, &account.name), json(&account.id)).expecting(Expect::Absent),
+                tally.becomes(tally.count + 1),
+            ];
+            if let Written::Done(_) = self.write(batch).await? {
+                return Ok(Added::Done);
+            }
+            // Of several conditions that do not hold, back ends differ in which one they name.
+            if self.find_account(&account.id).await?.is_some() {
+                return Ok(Added::IdTaken);
+            }
+            if self.read::<AccountId>(Key::core(NAMES, &account.name)).await?.is_some() {
+                return Ok(Added::NameTaken);
+            }
         }
-        // Where both are taken, back ends differ in which of the two they name.
-        let id_taken = self.find_account(&account.id).await?.is_some();
-        Ok(if id_taken { Added::IdTaken } else { Added::NameTaken })
+        Err(StoreError::Contended(None))
     }
 
     /// Stores the account again; `false` if it is no longer of that version.
@@ -77,12 +106,14 @@ impl Store<'_> {
         Ok(matches!(self.write(vec![write]).await?, Written::Done(_)))
     }
 
-    /// Removes the account and its name.
-    pub async fn remove_account(&self, account: &Account) -> Result<(), StoreError> {
+    /// Removes the account and its name, unless any account was added or removed since the tally was read; whether
+    /// it did.
+    pub async fn remove_account(&self, account: &Account, tally: Tally) -> Result<bool, StoreError> {
         let batch = vec![
             Write::delete(Key::core(TABLE, account.id.as_str())),
             Write::delete(Key::core(NAMES, &account.name)),
+            tally.becomes(tally.count.saturating_sub(1)),
         ];
-        self.write(batch).await.map(|_| ())
+        Ok(matches!(self.write(batch).await?, Written::Done(_)))
     }
 }

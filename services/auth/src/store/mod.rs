@@ -5,6 +5,7 @@ pub mod instances;
 pub mod revocations;
 pub mod rules;
 pub mod sessions;
+pub mod tally;
 
 use micro_storage::{
     StoreError,

@@ -243,13 +243,70 @@ async fn a_sealed_secret_opens_nothing_but_the_account_it_is_given_to() {
 }
 
 #[tokio::test]
-async fn a_namespace_has_as_many_accounts_as_its_plan_allows() {
+async fn the_last_administrator_is_not_deleted_by_a_service_and_another_one_may_be() {
     let world = World::platform();
     let ada = ada(&world).await;
-    for id in ["b", "c", "d"] {
-        generate(&world, &ada, new(id)).await;
+    let service = GenerateRequest {
+        r#type: "service".into(),
+        scopes: vec!["service".into()],
+        ..new("svc")
+    };
+    let service = generate(&world, &ada, service).await;
+    let token = world.log_in("ada-ns", "svc", &service.secret).await.expect("known");
+    let service = world.holder(&token).await.expect("good");
+    let refused = world.auth.delete(&service, deletion("owner-of-ada-ns")).await;
+    let said = "This is the last account that may manage the namespace: make another one with scope admin first";
+    assert_eq!(words(refused), (409, said.into()));
+    assert!(world.log_in("", "ada@example.com", "correct horse").await.is_ok());
+
+    generate(&world, &ada, administrator("eve")).await;
+    world
+        .auth
+        .delete(&service, deletion("owner-of-ada-ns"))
+        .await
+        .expect("eve may");
+}
+
+#[tokio::test]
+async fn two_administrators_who_delete_each_other_leave_one() {
+    for _ in 0..10 {
+        let world = World::platform();
+        let ada = ada(&world).await;
+        let eve = generate(&world, &ada, administrator("eve")).await;
+        let token = world.log_in("ada-ns", "eve", &eve.secret).await.expect("known");
+        let eve = world.holder(&token).await.expect("good");
+        let (one, other) = tokio::join!(
+            world.auth.delete(&ada, deletion("eve")),
+            world.auth.delete(&eve, deletion("owner-of-ada-ns"))
+        );
+        assert!(one.is_ok() != other.is_ok(), "{one:?} {other:?}");
     }
-    let refused = world.auth.generate(&ada, new("e")).await.expect_err("the fifth");
-    assert_eq!((refused.to_wire().code, refused.id()), (429, "limits.accounts"));
-    assert_eq!(refused.message(), "This namespace has reached its limit of 4 accounts");
+}
+
+#[tokio::test]
+async fn a_deleted_account_is_out_at_other_replicas_when_they_look() {
+    let world = World::platform();
+    let ada = ada(&world).await;
+    let made = generate(&world, &ada, new("bot")).await;
+    let token = world.log_in("ada-ns", "bot", &made.secret).await.expect("known");
+    let other = world.replica();
+    assert!(other.holder(&token).await.is_some());
+    world.auth.delete(&ada, deletion("bot")).await.expect("deleted");
+    other.auth.load_revocations().await.expect("read");
+    assert!(other.holder(&token).await.is_none());
+    assert!(other.refresh(&token.refresh_token).await.is_err());
+}
+
+fn deletion(id: &str) -> DeleteAccountRequest {
+    DeleteAccountRequest {
+        id: id.into(),
+        options: None,
+    }
+}
+
+fn administrator(id: &str) -> GenerateRequest {
+    GenerateRequest {
+        scopes: vec!["admin".into()],
+        ..new(id)
+    }
 }

@@ -3,6 +3,7 @@
 mod accounts;
 mod back_ends;
 mod instances;
+mod limits;
 mod logins;
 mod rules;
 mod sessions;

@@ -119,6 +119,7 @@ impl World {
         };
         config.logins_per_account = Rate::of(5, Duration::MINUTE);
         config.limits.accounts.max = 4;
+        config.limits.rules.max = 4;
         let (directory, namespaces): (Arc<dyn Directory>, Arc<dyn Namespaces>) = match local {
             true => (Arc::new(NoDirectory), Arc::new(LocalNamespaces)),
             false => (people.clone(), people.clone()),
