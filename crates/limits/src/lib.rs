@@ -4,11 +4,13 @@
 mod in_flight;
 mod memory;
 mod rate;
+mod rations;
 mod redis;
 
 pub use in_flight::{InFlight, Permit};
 pub use memory::MemoryLimiter;
 pub use rate::{Exceeded, LimitKey, Rate};
+pub use rations::Rations;
 pub use redis::RedisLimiter;
 
 use async_trait::async_trait;

@@ -1,11 +1,10 @@
 //! What every limiter promises.
 
 use micro_limits::{LimitKey, Limiter, MemoryLimiter, Rate, RedisLimiter};
+use micro_testkit::RedisServer;
 use time::{Duration, OffsetDateTime};
 
-use crate::redis_server::RedisServer;
-
-fn now() -> OffsetDateTime {
+pub fn now() -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(1_767_225_600).expect("in range")
 }
 

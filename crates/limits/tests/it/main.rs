@@ -1,4 +1,5 @@
 //! One contract, kept by every limiter.
 
 mod contract;
-mod redis_server;
+mod history;
+mod rations;
