@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde::{Serialize, de::DeserializeOwned};
@@ -43,7 +43,7 @@ struct Inner {
 pub(crate) struct Call<'c> {
     pub service: &'c str,
     pub endpoint: &'c str,
-    pub metadata: &'c [(&'static str, String)],
+    pub metadata: &'c [(String, String)],
     pub wire: Wire,
 }
 
@@ -164,20 +164,26 @@ impl Client {
         let (handler, method) = endpoint
             .split_once('.')
             .ok_or_else(|| Error::bad_request(format!("{endpoint:?} is not of the form Handler.Method")))?;
+        let wrong = |e: http::Error| Error::bad_request(e.to_string());
         let mut request = Request::post(format!("http://{}/{service}.{handler}/{method}", self.0.proxy))
-            .header(header::CONTENT_TYPE, wire.content_type())
-            .header(header::TE, "trailers")
-            .header("micro-namespace", &self.0.namespace);
+            .body(body)
+            .map_err(wrong)?;
+        let headers = request.headers_mut();
         for (name, value) in *metadata {
-            request = request.header(*name, value);
+            insert(headers, name, value).map_err(wrong)?;
         }
+        // After what the service says, so that it cannot say these.
+        insert(headers, "content-type", wire.content_type()).map_err(wrong)?;
+        insert(headers, "te", "trailers").map_err(wrong)?;
+        insert(headers, "micro-namespace", &self.0.namespace).map_err(wrong)?;
+        headers.remove("timeout");
+        headers.remove(header::AUTHORIZATION);
         if let Some(timeout) = timeout {
-            request = request.header("timeout", timeout.as_nanos().to_string());
+            insert(headers, "timeout", &timeout.as_nanos().to_string()).map_err(wrong)?;
         }
         if let Some(token) = token {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+            insert(headers, "authorization", &format!("Bearer {token}")).map_err(wrong)?;
         }
-        let request = request.body(body).map_err(|e| Error::bad_request(e.to_string()))?;
         let (head, body) = self.connection().await?.send_request(request).await?.into_parts();
         match status(&head.headers) {
             Some(Err(e)) => Err(e),
@@ -211,6 +217,11 @@ impl Client {
     }
 }
 
+fn insert(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), http::Error> {
+    headers.insert(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
+    Ok(())
+}
+
 /// The messages that come back; an error status is the last of them.
 struct Replies {
     frames: Frames,
@@ -240,7 +251,7 @@ impl Replies {
 }
 
 /// The gRPC status in headers or trailers, if it is there.
-fn status(headers: &http::HeaderMap) -> Option<Result<(), Error>> {
+fn status(headers: &HeaderMap) -> Option<Result<(), Error>> {
     let code = headers.get("grpc-status")?.to_str().ok()?;
     if code == "0" {
         return Some(Ok(()));

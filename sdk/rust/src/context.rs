@@ -19,7 +19,7 @@ struct Inner {
     service: Arc<str>,
     metadata: BTreeMap<String, String>,
     trace: Trace,
-    passed_on: Vec<(&'static str, String)>,
+    passed_on: Vec<(String, String)>,
     client: Client,
 }
 
@@ -39,6 +39,20 @@ impl Context {
     /// One value of the request's metadata; names are lower case.
     pub fn metadata(&self, name: &str) -> Option<&str> {
         self.0.metadata.get(name).map(String::as_str)
+    }
+
+    /// The same context, with one more value of metadata on the calls that are made with it.
+    #[must_use]
+    pub fn with_metadata(&self, name: &str, value: impl Into<String>) -> Self {
+        let mut passed_on = self.0.passed_on.clone();
+        passed_on.push((name.to_ascii_lowercase(), value.into()));
+        Self(Arc::new(Inner {
+            service: self.0.service.clone(),
+            metadata: self.0.metadata.clone(),
+            trace: self.0.trace.clone(),
+            passed_on,
+            client: self.0.client.clone(),
+        }))
     }
 
     /// The id that this request shares with all calls that led to it and that it leads to.

@@ -277,7 +277,7 @@ impl Service {
         };
         let (stop, stopping) = watch::channel(false);
         let served = tokio::spawn(server::serve(listener, Arc::new(door), stopping));
-        register(&client, &registration).await?;
+        register(&client, &registration).await.map_err(explain)?;
         log::info(
             "Registered",
             &[("service", &name), ("address", &address), ("namespace", &namespace)],
@@ -338,6 +338,18 @@ async fn register(client: &Client, registration: &Value) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// To somebody who has just started a service by hand, what is missing.
+fn explain(mut e: Error) -> Error {
+    match e.code {
+        401 => e.detail.push_str(
+            ". `micro run` gives a service an account; started by hand it needs one in MICRO_AUTH_ID and MICRO_AUTH_SECRET",
+        ),
+        503 => e.detail.push_str(". Is `micro server` running there? MICRO_PROXY says where it is"),
+        _ => {}
+    }
+    e
 }
 
 /// Says again and again that the service is there. A server that was lost may have forgotten it: it is told as soon

@@ -28,10 +28,13 @@ impl Trace {
     }
 
     /// What calls made on its behalf carry.
-    pub(crate) fn passed_on(&self, metadata: &BTreeMap<String, String>) -> Vec<(&'static str, String)> {
-        let mut headers = vec![(TRACE, self.id.clone()), (SPAN, self.span.clone())];
+    pub(crate) fn passed_on(&self, metadata: &BTreeMap<String, String>) -> Vec<(String, String)> {
+        let mut headers = vec![
+            (TRACE.to_owned(), self.id.clone()),
+            (SPAN.to_owned(), self.span.clone()),
+        ];
         let others = ["traceparent", "tracestate"].into_iter();
-        headers.extend(others.filter_map(|name| Some((name, metadata.get(name)?.clone()))));
+        headers.extend(others.filter_map(|name| Some((name.to_owned(), metadata.get(name)?.clone()))));
         headers
     }
 }

@@ -83,3 +83,39 @@ async fn a_token_that_is_refused_is_renewed_once() {
     let refused = running.ask("/Greeter/Hello", &json!({ "name": "Ada" })).await.failed();
     assert_eq!((&refused["Code"], running.core.know(|s| s.tokens)), (&json!(401), 3));
 }
+
+async fn loudly(context: Context, hello: Hello) -> Result<Value, Error> {
+    let loud = context
+        .with_metadata("Tone", "loud")
+        .with_metadata("authorization", "mine");
+    loud.call("other", "Other.Method", &hello).await
+}
+
+#[tokio::test]
+async fn what_a_handler_says_beside_a_request_goes_along_but_nothing_that_is_ours_to_say() {
+    let running = Running::with_account(Service::new("greeter").handle("Greeter.Hello", loudly), account()).await;
+    running.ask("/greeter.Greeter/Hello", &json!({ "name": "Ada" })).await;
+    let headers = running.core.know(|s| {
+        let calls = s.calls.iter().rev();
+        let call = calls.into_iter().find(|(path, _)| path.ends_with("/Method"));
+        call.expect("called").1.clone()
+    });
+    assert_eq!(headers["tone"], "loud");
+    assert!(!headers.contains_key("authorization") || headers["authorization"] != "mine");
+}
+
+#[tokio::test]
+async fn who_starts_it_by_hand_is_told_what_is_missing() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let proxy = nobody.local_addr().expect("bound").to_string();
+    drop(nobody);
+    let settings = micro_sdk::Settings {
+        proxy: proxy.clone(),
+        namespace: "micro".into(),
+        address: "127.0.0.1:0".into(),
+        account: None,
+    };
+    let ended = greeter().run_until(settings, std::future::pending()).await;
+    let told = format!("{:?}", ended.expect_err("nobody listens there"));
+    assert!(told.contains(&proxy) && told.contains("micro server"), "{told}");
+}
