@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 BIN := $(CARGO_TARGET_DIR)/debug
 
-.PHONY: run demo test check gen fmt build build-test setup setup-test test-wire test-isolation test-e2e test-browser
+.PHONY: run demo test check gen fmt build build-test setup setup-test test-wire test-isolation test-e2e test-browser bench
 
 build: setup
 	cargo build --locked --bins
@@ -43,6 +43,13 @@ test-e2e: build-test
 
 test-browser: build-test
 	cargo test --locked -p micro-e2e --test it browser
+
+# Speed and size beside peers, from a release build: `make bench`, `make bench ROWS="store gateway"`, `make bench QUICK=1`,
+# `make bench OUTPUT=json`. See tests/bench/README.md.
+bench:
+	@ops/setup postgres redis toolchain envoy
+	cargo build --locked --release -p micro-cli -p micro-bench
+	$(CARGO_TARGET_DIR)/release/micro-bench --envoy "$${XDG_CACHE_HOME:-$$HOME/.cache}/micro/envoy/envoy" $(if $(QUICK),--quick) $(if $(OUTPUT),--output $(OUTPUT)) $(ROWS)
 
 check:
 	cargo fmt --all --check
