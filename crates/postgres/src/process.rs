@@ -203,7 +203,7 @@ fn settings(socket: &Path, mode: Mode) -> Vec<(&'static str, String)> {
         ("unix_socket_directories", socket.display().to_string()),
         ("unix_socket_permissions", "0700".into()),
         ("shared_buffers", "32MB".into()),
-        ("max_connections", "60".into()),
+        ("max_connections", "100".into()),
         ("max_wal_size", "256MB".into()),
         ("jit", "off".into()),
         ("timezone", "UTC".into()),

@@ -49,4 +49,7 @@ pub trait Blobs: Send + Sync + 'static {
 
     /// Keys that start with `prefix`, in order.
     async fn list(&self, tenant: &Tenant, prefix: &str) -> Result<Vec<String>, StoreError>;
+
+    /// Removes every blob of the namespace. What is put meanwhile may stay: safe to repeat.
+    async fn erase(&self, tenant: &Tenant) -> Result<(), StoreError>;
 }

@@ -1,6 +1,7 @@
 //! What storage can fail with.
 
 use micro_error::{Error, Kind};
+use micro_tenancy::LimitReached;
 
 /// Why storage did not do as asked.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +15,12 @@ pub enum StoreError {
     /// What was read is not what was written.
     #[error("stored data is damaged: {0}")]
     Damaged(String),
+    /// The namespace may not keep more.
+    #[error(transparent)]
+    LimitReached(#[from] LimitReached),
+    /// So much of this namespace waits to be stored, or is held by somebody else, that no more is taken in.
+    #[error("{0}")]
+    Busy(&'static str),
     /// A key, topic or value is not acceptable: what and why.
     #[error("{0}")]
     Invalid(String),
@@ -34,6 +41,13 @@ fn is_lost_race(sqlstate: &str) -> bool {
     matches!(sqlstate, "40001" | "40P01")
 }
 
+/// The statement waited for a lock for as long as it may: the transaction did nothing.
+pub(crate) fn is_lock_timeout(sqlstate: &str) -> bool {
+    sqlstate == "55P03"
+}
+
+const LOCKED: &str = "what is to be changed is being changed by somebody else";
+
 /// A statement that stores something that cannot be stored, such as text with NUL.
 fn is_bad_value(sqlstate: &str) -> bool {
     matches!(sqlstate, "22021" | "22P05")
@@ -48,6 +62,7 @@ impl From<sqlx::Error> for StoreError {
             .into_owned();
         match code {
             code if is_lost_race(&code) => Self::Contended(Some(Box::new(error))),
+            code if is_lock_timeout(&code) => Self::Busy(LOCKED),
             code if is_bad_value(&code) => Self::Invalid("text must not contain NUL".into()),
             _ => Self::failed(error),
         }
@@ -58,6 +73,7 @@ impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
         match error.code().map(|code| code.code().to_owned()) {
             Some(code) if is_lost_race(&code) => Self::Contended(Some(Box::new(error))),
+            Some(code) if is_lock_timeout(&code) => Self::Busy(LOCKED),
             Some(code) if is_bad_value(&code) => Self::Invalid("text must not contain NUL".into()),
             _ => Self::failed(error),
         }
@@ -74,6 +90,12 @@ impl From<StoreError> for Error {
                 "Too many changes at once. Please try again.",
             )
             .because(error),
+            StoreError::LimitReached(reached) => reached.into(),
+            StoreError::Busy(why) => Self::new(
+                Kind::Unavailable,
+                "storage.busy",
+                format!("Too much is being stored at once: {why}. Please try again."),
+            ),
             _ => Self::internal(error),
         }
     }

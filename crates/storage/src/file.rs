@@ -15,7 +15,9 @@ use std::{
     sync::Arc,
 };
 
-use redb::{Database, ReadTransaction, ReadableDatabase, TableDefinition, backends::FileBackend};
+use redb::{
+    Database, ReadTransaction, ReadableDatabase, TableDefinition, TableHandle, WriteTransaction, backends::FileBackend,
+};
 
 use crate::StoreError;
 
@@ -32,13 +34,15 @@ const EXPIRIES: Bytewise = TableDefinition::new("expiries");
 const ENTRIES: Bytewise = TableDefinition::new("log");
 /// namespace · topic → next offset | time of the last entry.
 const HEADS: Bytewise = TableDefinition::new("heads");
+/// namespace → records | bytes of its own databases.
+const USAGE: Bytewise = TableDefinition::new("usage");
 /// The last version given out.
 const COUNTERS: TableDefinition<'static, &'static str, u64> = TableDefinition::new("counters");
 
 /// Opens the file, making it first if there is none. Only one process can have it open.
 pub fn open(path: impl AsRef<Path>) -> Result<(RedbRecords, RedbLog), StoreError> {
     let file = Arc::new(File::open(path.as_ref())?);
-    Ok((RedbRecords(file.clone()), RedbLog(file)))
+    Ok((RedbRecords::new(file.clone()), RedbLog(file)))
 }
 
 /// The open file. When the last handle goes, what was asked for is written and the file closed.
@@ -78,11 +82,21 @@ fn open_private(path: &Path) -> io::Result<std::fs::File> {
 fn make_tables(database: &Database) -> Result<(), StoreError> {
     let mut tx = database.begin_write().map_err(StoreError::failed)?;
     tx.set_quick_repair(true);
-    for table in [RECORDS, EXPIRIES, ENTRIES, HEADS] {
+    let counted = has_usage(&tx)?;
+    for table in [RECORDS, EXPIRIES, ENTRIES, HEADS, USAGE] {
         tx.open_table(table).map_err(StoreError::failed)?;
     }
     tx.open_table(COUNTERS).map_err(StoreError::failed)?;
+    if !counted {
+        operations::recount(&tx)?;
+    }
     tx.commit().map_err(StoreError::failed)
+}
+
+/// Whether the file counts what namespaces keep: one of an earlier version does not.
+fn has_usage(tx: &WriteTransaction) -> Result<bool, StoreError> {
+    let mut tables = tx.list_tables().map_err(StoreError::failed)?;
+    Ok(tables.any(|table| table.name() == USAGE.name()))
 }
 
 #[cfg(test)]
@@ -101,5 +115,25 @@ mod tests {
         fs::set_permissions(&path, Permissions::from_mode(0o644)).expect("ours");
         drop(open(&path).expect("opened again"));
         assert_eq!(mode(), 0o600);
+    }
+
+    #[tokio::test]
+    async fn a_file_of_an_earlier_version_is_counted_when_it_is_opened() {
+        use crate::records::{Key, Records, Usage, Write};
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("records.redb");
+        let (ada, now) = (micro_testkit::tenant("ada"), time::OffsetDateTime::UNIX_EPOCH);
+        let (records, log) = open(&path).expect("made");
+        let own = Write::put(Key::tenant("d", "t", "key").expect("plain"), "value");
+        let cores = Write::put(Key::core("t", "key"), "value");
+        records.write(&ada, vec![own, cores], now).await.expect("writes");
+        drop((records, log));
+        let database = Database::create(&path).expect("opens");
+        let tx = database.begin_write().expect("begins");
+        assert!(tx.delete_table(USAGE).expect("deletes"));
+        tx.commit().expect("commits");
+        drop(database);
+        let (records, _log) = open(&path).expect("opens");
+        assert_eq!(records.usage(&ada).await.expect("asks"), Usage { keys: 1, bytes: 10 });
     }
 }

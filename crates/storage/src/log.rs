@@ -86,4 +86,7 @@ pub trait Log: Send + Sync + 'static {
 
     /// Forgets whole chunks that end before `before`; offsets are never used again.
     async fn trim(&self, tenant: &Tenant, topic: &str, before: u64) -> Result<(), StoreError>;
+
+    /// Removes every topic of the namespace, offsets and all. What is appended meanwhile may stay: safe to repeat.
+    async fn erase(&self, tenant: &Tenant) -> Result<(), StoreError>;
 }

@@ -1,6 +1,8 @@
 //! Records: namespaced key-value with database and table, versions for compare-and-set, expiry, ordered scans
 //! with cursors, and batches that are atomic within their namespace.
 
+mod usage;
+
 use std::{collections::HashSet, ops::Bound};
 
 use async_trait::async_trait;
@@ -9,6 +11,9 @@ use micro_tenancy::Tenant;
 use time::OffsetDateTime;
 
 use crate::StoreError;
+
+pub(crate) use usage::Change;
+pub use usage::{Quota, Usage};
 
 /// Where a record lies inside its namespace. No part may contain NUL.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -63,13 +68,18 @@ impl Key {
         database == CORE
     }
 
+    /// How many bytes its three parts have.
+    pub(crate) fn size(&self) -> usize {
+        self.database.len() + self.table.len() + self.key.len()
+    }
+
     /// Refuses NUL, and what is too long for an index.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         let parts = [&self.database, &self.table, &self.key];
         if parts.iter().any(|part| part.contains('\0')) {
             return Err(StoreError::Invalid("a key must not contain NUL".into()));
         }
-        if parts.iter().map(|part| part.len()).sum::<usize>() > MAX_KEY {
+        if self.size() > MAX_KEY {
             return Err(StoreError::Invalid(format!(
                 "a key has at most {MAX_KEY} bytes, with database and table"
             )));
@@ -207,6 +217,9 @@ pub struct Scan {
     pub descending: bool,
     /// At most so many live records: 1 to [`Scan::MAX`].
     pub limit: usize,
+    /// Ends the page before the record that would make its keys and values exceed so many bytes. The first one always
+    /// comes, so a page is empty only where nothing is left.
+    pub max_bytes: Option<usize>,
 }
 
 impl Scan {
@@ -226,6 +239,7 @@ impl Scan {
             to,
             descending: false,
             limit: Self::MAX,
+            max_bytes: None,
         }
     }
 
@@ -265,6 +279,31 @@ impl Scan {
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit.clamp(1, Self::MAX);
         self
+    }
+
+    /// The same scan, of pages of so many bytes: see [`Scan::max_bytes`].
+    #[must_use]
+    pub fn max_bytes(mut self, most: usize) -> Self {
+        self.max_bytes = Some(most);
+        self
+    }
+
+    /// Takes records for as long as they fit into the page.
+    pub(crate) fn page(
+        &self,
+        records: impl Iterator<Item = Result<Record, StoreError>>,
+    ) -> Result<Vec<Record>, StoreError> {
+        let mut page = Vec::new();
+        let mut bytes = 0;
+        for record in records.take(self.limit) {
+            let record = record?;
+            bytes += record.key.len() + record.value.len();
+            if !page.is_empty() && self.max_bytes.is_some_and(|most| bytes > most) {
+                break;
+            }
+            page.push(record);
+        }
+        Ok(page)
     }
 
     /// Refuses what [`Key::check`] refuses, and a limit out of bounds.
@@ -315,8 +354,13 @@ pub trait Records: Send + Sync + 'static {
     /// The live records of these keys, in the order asked.
     async fn get(&self, tenant: &Tenant, keys: &[Key], now: OffsetDateTime) -> Result<Vec<Option<Record>>, StoreError>;
 
-    /// Does all of the batch or nothing. The same key twice in a batch is [`StoreError::Invalid`].
+    /// Does all of the batch or nothing. The same key twice in a batch is [`StoreError::Invalid`]; more than the
+    /// namespace may keep in its own databases is [`StoreError::LimitReached`].
     async fn write(&self, tenant: &Tenant, batch: Vec<Write>, now: OffsetDateTime) -> Result<Written, StoreError>;
+
+    /// What the namespace keeps in its own databases; what has expired counts until it is swept or replaced. Core's
+    /// records are not counted.
+    async fn usage(&self, tenant: &Tenant) -> Result<Usage, StoreError>;
 
     /// The live records of a range, in order.
     async fn scan(&self, tenant: &Tenant, scan: Scan, now: OffsetDateTime) -> Result<Vec<Record>, StoreError>;
@@ -326,6 +370,9 @@ pub trait Records: Send + Sync + 'static {
 
     /// Removes what expired before `now`, of all namespaces, at most `limit` records; how many it removed.
     async fn sweep(&self, now: OffsetDateTime, limit: usize) -> Result<usize, StoreError>;
+
+    /// Removes everything of the namespace, core's records too. What is written meanwhile may stay: safe to repeat.
+    async fn erase(&self, tenant: &Tenant) -> Result<(), StoreError>;
 }
 
 #[cfg(test)]

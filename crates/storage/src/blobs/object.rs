@@ -133,6 +133,15 @@ impl Blobs for ObjectBlobs {
         keys.sort();
         Ok(keys)
     }
+
+    async fn erase(&self, tenant: &Tenant) -> Result<(), StoreError> {
+        let all = self.0.list(Some(&Path::from(tenant.id().to_string())));
+        let paths = all.map_ok(|blob| blob.location).boxed();
+        let gone = self.0.delete_stream(paths);
+        gone.try_for_each(|_| async { Ok(()) })
+            .await
+            .map_err(StoreError::failed)
+    }
 }
 
 /// The size with one part more, unless that is too much.

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use crate::{
     StoreError,
-    records::{Key, Record},
+    records::{Key, Record, Usage},
 };
 
 /// `namespace · database · 0 · table · 0`: what all keys of one table start with.
@@ -32,6 +32,34 @@ pub(super) fn parts(key: &[u8]) -> Result<(&str, &str, &str), StoreError> {
     let (database, rest) = text.split_once('\0').ok_or_else(damaged)?;
     let (table, key) = rest.split_once('\0').ok_or_else(damaged)?;
     Ok((database, table, key))
+}
+
+/// Whose a stored record's or entry's key is.
+pub(super) fn namespace_part(key: &[u8]) -> Result<&[u8], StoreError> {
+    key.get(..16)
+        .ok_or_else(|| StoreError::Damaged("a key without its namespace".into()))
+}
+
+/// A stored record's key, taken apart.
+pub(super) fn key_of(bytes: &[u8]) -> Result<Key, StoreError> {
+    let (database, table, key) = parts(bytes)?;
+    Ok(Key {
+        database: database.into(),
+        table: table.into(),
+        key: key.into(),
+    })
+}
+
+pub(super) fn write_usage(usage: Usage) -> Vec<u8> {
+    [usage.keys.to_be_bytes(), usage.bytes.to_be_bytes()].concat()
+}
+
+pub(super) fn read_usage(bytes: &[u8]) -> Result<Usage, StoreError> {
+    let (keys, rest) = number(bytes)?;
+    Ok(Usage {
+        keys,
+        bytes: number(rest)?.0,
+    })
 }
 
 /// What is stored of a record besides its key.

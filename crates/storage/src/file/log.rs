@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use super::{
     ENTRIES, File, HEADS,
     encoding::{entry_key, head_key, nanos, number, time_of},
-    operations::{AppendBatch, Trim, read_head},
+    operations::{AppendBatch, EraseLog, Trim, read_head},
     records::blocking,
 };
 use crate::{
@@ -75,6 +75,10 @@ impl Log for RedbLog {
                 before,
             })
             .await
+    }
+
+    async fn erase(&self, tenant: &Tenant) -> Result<(), StoreError> {
+        self.0.writer.run(EraseLog(tenant.id())).await
     }
 }
 

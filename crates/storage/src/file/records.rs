@@ -6,27 +6,46 @@ use std::{ops::Bound, sync::Arc};
 use async_trait::async_trait;
 use micro_domain::NamespaceId;
 use micro_tenancy::Tenant;
+use redb::AccessGuard;
 use time::OffsetDateTime;
 
 use super::{
-    File, RECORDS,
-    encoding::{Row, nanos, parts, record_key, table_prefix},
-    operations::{Sweep, WriteBatch},
+    File, RECORDS, USAGE,
+    encoding::{Row, nanos, parts, read_usage, record_key, table_prefix},
+    operations::{EraseRecords, Sweep, WriteBatch},
 };
 use crate::{
     StoreError,
-    records::{Key, Record, Records, Scan, Write, Written, check_batch, check_keys},
+    records::{Key, Quota, Record, Records, Scan, Usage, Write, Written, check_batch, check_keys},
 };
 
 /// Records in one file.
 #[derive(Clone)]
-pub struct RedbRecords(pub(super) Arc<File>);
+pub struct RedbRecords {
+    file: Arc<File>,
+    quota: Quota,
+}
+
+impl RedbRecords {
+    pub(super) fn new(file: Arc<File>) -> Self {
+        Self {
+            file,
+            quota: Quota::default(),
+        }
+    }
+
+    /// The same records, of which each namespace may keep so much.
+    #[must_use]
+    pub fn with_quota(self, quota: Quota) -> Self {
+        Self { quota, ..self }
+    }
+}
 
 #[async_trait]
 impl Records for RedbRecords {
     async fn get(&self, tenant: &Tenant, keys: &[Key], now: OffsetDateTime) -> Result<Vec<Option<Record>>, StoreError> {
         check_keys(keys)?;
-        let records = self.0.reading()?.open_table(RECORDS).map_err(StoreError::failed)?;
+        let records = self.file.reading()?.open_table(RECORDS).map_err(StoreError::failed)?;
         let find = |key: &Key| {
             let found = records
                 .get(record_key(tenant.id(), key).as_slice())
@@ -43,14 +62,24 @@ impl Records for RedbRecords {
         if batch.is_empty() {
             return Ok(Written::Done(Vec::new()));
         }
-        self.0
+        self.file
             .writer
             .run(WriteBatch {
                 namespace: tenant.id(),
                 batch,
                 now,
+                quota: self.quota,
             })
-            .await
+            .await?
+            .map_err(StoreError::from)
+    }
+
+    async fn usage(&self, tenant: &Tenant) -> Result<Usage, StoreError> {
+        let usages = self.file.reading()?.open_table(USAGE).map_err(StoreError::failed)?;
+        let found = usages
+            .get(tenant.id().uuid().as_bytes().as_slice())
+            .map_err(StoreError::failed)?;
+        found.map_or(Ok(Usage::default()), |found| read_usage(found.value()))
     }
 
     async fn scan(&self, tenant: &Tenant, scan: Scan, now: OffsetDateTime) -> Result<Vec<Record>, StoreError> {
@@ -58,17 +87,21 @@ impl Records for RedbRecords {
         if scan.is_empty() {
             return Ok(Vec::new());
         }
-        let (file, namespace) = (self.0.clone(), tenant.id());
+        let (file, namespace) = (self.file.clone(), tenant.id());
         blocking(move || file.scan(namespace, &scan, nanos(now))).await
     }
 
     async fn tables(&self, tenant: &Tenant) -> Result<Vec<(String, String)>, StoreError> {
-        let (file, namespace) = (self.0.clone(), tenant.id());
+        let (file, namespace) = (self.file.clone(), tenant.id());
         blocking(move || file.tables(namespace)).await
     }
 
     async fn sweep(&self, now: OffsetDateTime, limit: usize) -> Result<usize, StoreError> {
-        self.0.writer.run(Sweep { now, limit }).await
+        self.file.writer.run(Sweep { now, limit }).await
+    }
+
+    async fn erase(&self, tenant: &Tenant) -> Result<(), StoreError> {
+        self.file.writer.run(EraseRecords(tenant.id())).await
     }
 }
 
@@ -78,6 +111,18 @@ pub(super) async fn blocking<T: Send + 'static>(
 ) -> Result<T, StoreError> {
     tokio::task::spawn_blocking(work).await.map_err(StoreError::failed)?
 }
+
+/// The record, unless it has expired.
+fn live(row: Result<(Found<'_>, Found<'_>), redb::StorageError>, now: i64) -> Result<Option<Record>, StoreError> {
+    let (key, value) = row.map_err(StoreError::failed)?;
+    let row = Row::read(value.value())?;
+    match row.lives(now) {
+        true => Ok(Some(row.record(parts(key.value())?.2))),
+        false => Ok(None),
+    }
+}
+
+type Found<'a> = AccessGuard<'a, &'static [u8]>;
 
 impl File {
     fn scan(&self, namespace: NamespaceId, scan: &Scan, now: i64) -> Result<Vec<Record>, StoreError> {
@@ -100,17 +145,9 @@ impl File {
         let records = self.reading()?.open_table(RECORDS).map_err(StoreError::failed)?;
         let range = (from.as_ref().map(Vec::as_slice), to.as_ref().map(Vec::as_slice));
         let mut rows = records.range::<&[u8]>(range).map_err(StoreError::failed)?;
-        let mut found = Vec::new();
-        while found.len() < scan.limit {
-            let row = if scan.descending { rows.next_back() } else { rows.next() };
-            let Some(row) = row else { break };
-            let (key, value) = row.map_err(StoreError::failed)?;
-            let row = Row::read(value.value())?;
-            if row.lives(now) {
-                found.push(row.record(parts(key.value())?.2));
-            }
-        }
-        Ok(found)
+        let next = || if scan.descending { rows.next_back() } else { rows.next() };
+        let live = std::iter::from_fn(next).filter_map(|row| live(row, now).transpose());
+        scan.page(live)
     }
 
     /// Jumps from table to table, however many records each holds.

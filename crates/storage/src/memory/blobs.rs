@@ -62,4 +62,9 @@ impl Blobs for MemoryBlobs {
             .map(|(_, key)| key.clone())
             .collect())
     }
+
+    async fn erase(&self, tenant: &Tenant) -> Result<(), StoreError> {
+        self.blobs().retain(|(ns, _), _| *ns != tenant.id());
+        Ok(())
+    }
 }

@@ -105,4 +105,9 @@ impl Log for MemoryLog {
         }
         Ok(())
     }
+
+    async fn erase(&self, tenant: &Tenant) -> Result<(), StoreError> {
+        self.topics().retain(|(ns, _), _| *ns != tenant.id());
+        Ok(())
+    }
 }

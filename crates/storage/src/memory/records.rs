@@ -1,7 +1,7 @@
 //! Records in a sorted map.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     ops::Bound,
     sync::{Mutex, MutexGuard},
 };
@@ -14,18 +14,22 @@ use time::OffsetDateTime;
 
 use crate::{
     StoreError,
-    records::{Expect, Key, Record, Records, Scan, Write, Written, check_batch, check_keys},
+    records::{Change, Expect, Key, Quota, Record, Records, Scan, Usage, Write, Written, check_batch, check_keys},
 };
 
 /// Records that last as long as the process.
 #[derive(Debug, Default)]
-pub struct MemoryRecords(Mutex<State>);
+pub struct MemoryRecords {
+    state: Mutex<State>,
+    quota: Quota,
+}
 
 #[derive(Debug, Default)]
 struct State {
     /// The last version given out: one counter for all, so that a key that is deleted and made again grows too.
     version: u64,
     rows: BTreeMap<(NamespaceId, Key), Row>,
+    usage: HashMap<NamespaceId, Usage>,
 }
 
 #[derive(Debug)]
@@ -51,8 +55,16 @@ impl Row {
 }
 
 impl MemoryRecords {
+    /// Records of which each namespace may keep so much.
+    pub fn with_quota(quota: Quota) -> Self {
+        Self {
+            quota,
+            ..Self::default()
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().expect("no panic while holding the records")
+        self.state.lock().expect("no panic while holding the records")
     }
 }
 
@@ -71,8 +83,14 @@ impl Records for MemoryRecords {
     async fn write(&self, tenant: &Tenant, batch: Vec<Write>, now: OffsetDateTime) -> Result<Written, StoreError> {
         check_batch(&batch)?;
         let mut state = self.state();
+        let mut change = Change::default();
         for (index, write) in batch.iter().enumerate() {
             let row = state.rows.get(&(tenant.id(), write.key.clone()));
+            change.replace(
+                &write.key,
+                row.map(|row| row.value.len()),
+                write.value.as_ref().map(Bytes::len),
+            );
             if !write
                 .expect
                 .holds(row.filter(|row| row.lives(now)).map(|row| row.version))
@@ -80,11 +98,17 @@ impl Records for MemoryRecords {
                 return Ok(Written::Lost(index));
             }
         }
+        let usage = state.usage.entry(tenant.id()).or_default();
+        *usage = change.within(&self.quota, *usage)?;
         let mut versions = Vec::with_capacity(batch.len());
         for write in batch {
             versions.push(state.apply(tenant.id(), write));
         }
         Ok(Written::Done(versions))
+    }
+
+    async fn usage(&self, tenant: &Tenant) -> Result<Usage, StoreError> {
+        Ok(self.state().usage.get(&tenant.id()).copied().unwrap_or_default())
     }
 
     async fn scan(&self, tenant: &Tenant, scan: Scan, now: OffsetDateTime) -> Result<Vec<Record>, StoreError> {
@@ -123,13 +147,11 @@ impl Records for MemoryRecords {
             .rows
             .range((from, to))
             .filter(|(_, row)| row.lives(now))
-            .map(|((_, key), row)| row.record(&key.key));
-        let found = if scan.descending {
-            live.rev().take(scan.limit).collect()
-        } else {
-            live.take(scan.limit).collect()
-        };
-        Ok(found)
+            .map(|((_, key), row)| Ok(row.record(&key.key)));
+        match scan.descending {
+            true => scan.page(live.rev()),
+            false => scan.page(live),
+        }
     }
 
     async fn tables(&self, tenant: &Tenant) -> Result<Vec<(String, String)>, StoreError> {
@@ -156,10 +178,21 @@ impl Records for MemoryRecords {
             .map(|(k, _)| k.clone())
             .take(limit)
             .collect();
-        for key in &dead {
-            state.rows.remove(key);
+        for at in &dead {
+            let gone = state.rows.remove(at).map(|row| row.value.len());
+            let mut change = Change::default();
+            change.replace(&at.1, gone, None);
+            let usage = state.usage.entry(at.0).or_default();
+            *usage = change.given_back(*usage);
         }
         Ok(dead.len())
+    }
+
+    async fn erase(&self, tenant: &Tenant) -> Result<(), StoreError> {
+        let mut state = self.state();
+        state.rows.retain(|(ns, _), _| *ns != tenant.id());
+        state.usage.remove(&tenant.id());
+        Ok(())
     }
 }
 

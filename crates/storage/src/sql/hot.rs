@@ -2,18 +2,21 @@
 //! may interleave. **Never begin a transaction here**: in the experiment that leaked another tenant's row.
 
 use std::sync::{
-    Arc,
+    Arc, MutexGuard,
     atomic::{AtomicUsize, Ordering},
 };
 
 use secrecy::SecretString;
-use tokio::sync::Mutex;
+use tokio::{
+    runtime::Handle,
+    sync::{Mutex, OnceCell, Semaphore},
+};
 use tokio_postgres::{Client, Config, Row, Statement, error::SqlState, types::ToSql};
 
 use super::tls;
 use crate::{StoreError, db::Db};
 
-/// The calls, prepared on each connection.
+/// The calls. A connection prepares each when it first makes it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Call {
     GetOne,
@@ -22,35 +25,56 @@ pub(super) enum Call {
     ScanUp,
     ScanDown,
     Tables,
+    Usage,
+    EraseRecords,
     Append,
     Read,
     Extent,
     OffsetAt,
     Trim,
+    EraseLog,
 }
 
 /// In the order of [`Call`].
-const CALLS: [&str; 11] = [
+const CALLS: [&str; 14] = [
     "select value, version, expires_at from records_get_one($1, $2, $3, $4, $5)",
     "select place, value, version, expires_at from records_get($1, $2, $3, $4, $5)",
-    "select records_write($1, $2, $3, $4, $5, $6, $7, $8)",
-    "select key, value, version, expires_at from records_scan_up($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-    "select key, value, version, expires_at from records_scan_down($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    "select versions, outcomes, used from records_write_scoped($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+    "select key, value, version, expires_at from records_scan_up($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    "select key, value, version, expires_at from records_scan_down($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     "select database, tbl from records_tables($1)",
-    "select log_append($1, $2, $3, $4, $5)",
+    "select keys, bytes from records_usage_of($1)",
+    "select records_erase($1)",
+    "select log_append_scoped($1, $2, $3, $4, $5)",
     "select first_offset, at, body from log_read($1, $2, $3)",
     "select start_offset, next_offset from log_extent($1, $2)",
     "select log_offset_at($1, $2, $3)",
     "select log_trim($1, $2, $3)",
+    "select log_erase($1)",
 ];
 
+/// Which connection a call goes over: calls on one connection are answered in order, so what may take long or wait for
+/// a lock keeps away from what others wait for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Over {
+    /// Short reads, shared.
+    Short,
+    /// Reads with long answers, shared.
+    Long,
+    /// One commit at a time, for many callers: [`Hot::LANES`] of them.
+    Lane(usize),
+    /// A connection that nobody else uses meanwhile.
+    Own,
+}
+
 impl Call {
-    /// Whether its answer can be long: such calls would hold up short ones behind them.
-    fn is_long(self) -> bool {
-        matches!(
-            self,
-            Self::Get | Self::ScanUp | Self::ScanDown | Self::Tables | Self::Read
-        )
+    /// Where a read, or what may wait for a lock, goes.
+    fn way(self) -> Over {
+        match self {
+            Self::GetOne | Self::Usage | Self::Extent | Self::OffsetAt => Over::Short,
+            Self::Get | Self::ScanUp | Self::ScanDown | Self::Tables | Self::Read => Over::Long,
+            Self::Write | Self::Append | Self::Trim | Self::EraseRecords | Self::EraseLog => Over::Own,
+        }
     }
 }
 
@@ -61,9 +85,14 @@ pub struct Hot(Arc<Inner>);
 struct Inner {
     url: SecretString,
     serializable: bool,
-    short: Vec<Slot>,
-    long: Vec<Slot>,
+    runtime: Handle,
+    short: [Slot; 2],
+    long: [Slot; 2],
+    lanes: [Slot; Hot::LANES],
     next: AtomicUsize,
+    /// How many callers may have a connection of their own, in the order in which they asked.
+    own: Semaphore,
+    idle: std::sync::Mutex<Vec<Session>>,
 }
 
 /// A connection's place: empty until it is first needed, and again when the connection has died.
@@ -72,36 +101,103 @@ struct Slot(Mutex<Option<Arc<Session>>>);
 
 struct Session {
     client: Client,
-    statements: Vec<Statement>,
+    statements: [OnceCell<Statement>; CALLS.len()],
 }
 
+impl Session {
+    async fn call(&self, call: Call, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, CallError> {
+        let prepare = || self.client.prepare(CALLS[call as usize]);
+        let statement = self.statements[call as usize]
+            .get_or_try_init(prepare)
+            .await
+            .map_err(CallError::Database)?;
+        self.client.query(statement, values).await.map_err(CallError::Database)
+    }
+}
+
+/// What each connection waits for at most, in milliseconds: a lane holds up many callers, one's own only itself.
+const LANE_WAITS: u32 = 200;
+const OWN_WAITS: u32 = 1_000;
+
 impl Hot {
-    /// Two connections for short calls and one for long ones, to the database that `db` has checked.
+    /// Connections for writes of many callers: two for records, one for logs.
+    pub(super) const LANES: usize = 3;
+    /// Connections that one caller has for itself, at most.
+    const OWN: usize = 4;
+
+    /// Connects to the database that `db` has checked: two connections for short reads and two for long ones; those
+    /// for writes are made when they are first needed.
     pub async fn connect(db: &Db) -> Result<Self, StoreError> {
-        let slots = |count: usize| (0..count).map(|_| Slot::default()).collect();
         let (url, serializable) = db.serving_url();
         let hot = Self(Arc::new(Inner {
             url,
             serializable,
-            short: slots(2),
-            long: slots(1),
+            runtime: Handle::current(),
+            short: Default::default(),
+            long: Default::default(),
+            lanes: Default::default(),
             next: AtomicUsize::new(0),
+            own: Semaphore::new(Self::OWN),
+            idle: Default::default(),
         }));
-        let slots = hot.0.short.iter().chain(&hot.0.long);
-        futures::future::try_join_all(slots.map(|slot| hot.session(slot))).await?;
+        let first = [&hot.0.short[0], &hot.0.long[0]];
+        futures::future::try_join_all(first.map(|slot| hot.session(slot))).await?;
         Ok(hot)
     }
 
-    /// Makes one call. A lost race comes back as [`StoreError::Contended`].
+    /// Where work that outlives its caller runs.
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.0.runtime
+    }
+
+    /// Makes one call, over the connections that are meant for it.
     pub(super) async fn call(&self, call: Call, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, CallError> {
-        let slots = if call.is_long() { &self.0.long } else { &self.0.short };
-        let slot = &slots[self.0.next.fetch_add(1, Ordering::Relaxed) % slots.len()];
-        let session = self.session(slot).await.map_err(CallError::Store)?;
-        session
-            .client
-            .query(&session.statements[call as usize], values)
+        self.call_over(call.way(), call, values).await
+    }
+
+    /// Makes one call. A lost race comes back as [`StoreError::Contended`].
+    pub(super) async fn call_over(
+        &self,
+        over: Over,
+        call: Call,
+        values: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, CallError> {
+        let slot = match over {
+            Over::Short => self.next(&self.0.short),
+            Over::Long => self.next(&self.0.long),
+            Over::Lane(lane) => &self.0.lanes[lane],
+            Over::Own => return self.call_alone(call, values).await,
+        };
+        let session = self.session(slot).await.map_err(CallError::Connection)?;
+        session.call(call, values).await
+    }
+
+    fn next<'s>(&self, slots: &'s [Slot]) -> &'s Slot {
+        &slots[self.0.next.fetch_add(1, Ordering::Relaxed) % slots.len()]
+    }
+
+    async fn call_alone(&self, call: Call, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, CallError> {
+        let _turn = self
+            .0
+            .own
+            .acquire()
             .await
-            .map_err(CallError::Database)
+            .map_err(|e| CallError::Connection(StoreError::failed(e)))?;
+        let idle = self.idle().pop().filter(|session| !session.client.is_closed());
+        let session = match idle {
+            Some(session) => session,
+            None => self.open(OWN_WAITS).await.map_err(CallError::Connection)?,
+        };
+        let answer = session.call(call, values).await;
+        // A caller that gives up meanwhile takes the connection with it, and what it asked for.
+        if !session.client.is_closed() {
+            self.idle().push(session);
+        }
+        answer
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Session>> {
+        self.0.idle.lock().expect("no panic while holding the idle connections")
     }
 
     /// The slot's connection, made anew where it has died.
@@ -110,29 +206,28 @@ impl Hot {
         match held.as_ref() {
             Some(session) if !session.client.is_closed() => Ok(session.clone()),
             _ => {
-                let session = Arc::new(self.open().await?);
+                let session = Arc::new(self.open(LANE_WAITS).await?);
                 *held = Some(session.clone());
                 Ok(session)
             }
         }
     }
 
-    async fn open(&self) -> Result<Session, StoreError> {
+    async fn open(&self, waits: u32) -> Result<Session, StoreError> {
         let (mut config, connector) = tls::configure(&self.0.url)?;
+        let isolation = match self.0.serializable {
+            false => "",
+            true => " -c default_transaction_isolation=serializable",
+        };
         config
-            .options(self.options())
+            .options(format!("-c statement_timeout=10000 -c lock_timeout={waits}{isolation}"))
             .application_name("micro hot")
             .connect_timeout(std::time::Duration::from_secs(5));
         let client = connect(&config, connector).await?;
-        let statements = futures::future::try_join_all(CALLS.map(|call| client.prepare(call))).await?;
-        Ok(Session { client, statements })
-    }
-
-    fn options(&self) -> &'static str {
-        match self.0.serializable {
-            false => "-c statement_timeout=10000 -c lock_timeout=5000",
-            true => "-c statement_timeout=10000 -c lock_timeout=5000 -c default_transaction_isolation=serializable",
-        }
+        Ok(Session {
+            client,
+            statements: Default::default(),
+        })
     }
 }
 
@@ -153,14 +248,32 @@ async fn connect(config: &Config, connector: tls::Connector) -> Result<Client, S
 
 /// Why a call did not answer: apart from the rest, since some answers come as errors.
 pub(super) enum CallError {
-    Store(StoreError),
+    /// There is no connection: nothing was asked.
+    Connection(StoreError),
+    /// The database, or the connection to it, said no.
     Database(tokio_postgres::Error),
+}
+
+impl CallError {
+    /// Whether the database itself undid what was asked. Otherwise it cannot be reached, or nobody knows what became
+    /// of it: the connection ended before the answer.
+    pub fn is_undone(&self) -> bool {
+        let Self::Database(error) = self else { return false };
+        let class = |code: &SqlState| code.code().get(..2).map(str::to_owned);
+        let class = error.code().and_then(class);
+        // Connection exceptions, too few resources, and an operator's intervention; 57014 is a time-out.
+        match class.as_deref() {
+            None | Some("08" | "53") => false,
+            Some("57") => error.code() == Some(&SqlState::QUERY_CANCELED),
+            Some(_) => true,
+        }
+    }
 }
 
 impl From<CallError> for StoreError {
     fn from(error: CallError) -> Self {
         match error {
-            CallError::Store(error) => error,
+            CallError::Connection(error) => error,
             CallError::Database(error) => error.into(),
         }
     }

@@ -1,5 +1,7 @@
-//! Log as chunks under a head counter: the counter is bumped in the statement that stores the chunk, so offsets are
+//! Log as chunks under a head counter: the counter is bumped in the transaction that stores the chunk, so offsets are
 //! dense and nothing is lost or doubled by a rollback.
+
+mod flush;
 
 use std::collections::HashMap;
 
@@ -8,10 +10,13 @@ use bytes::Bytes;
 use micro_domain::NamespaceId;
 use micro_tenancy::Tenant;
 use time::OffsetDateTime;
+use tokio_postgres::{Row, types::ToSql};
 
+use self::flush::{Entries, Flusher};
 use super::{
-    chunk::{decode, encode},
-    hot::{Call, Hot},
+    chunk::decode,
+    hot::{Call, Hot, Over},
+    lane::Lane,
 };
 use crate::{
     StoreError,
@@ -22,82 +27,52 @@ use crate::{
 /// Chunks that one read of `log_read` returns at most.
 const CHUNKS_A_READ: usize = 64;
 
+/// The lane behind those of records.
+const LANE: Over = Over::Lane(Hot::LANES - 1);
+
 /// A log in PostgreSQL.
 #[derive(Clone)]
 pub struct SqlLog {
     hot: Hot,
+    lane: Lane<Flusher>,
 }
 
 impl SqlLog {
     /// A log over these connections.
     pub fn new(hot: Hot) -> Self {
-        Self { hot }
+        let lane = Lane::new(Flusher(hot.clone()), LANE, flush::BOUNDS, hot.runtime().clone());
+        Self { hot, lane }
     }
 
-    /// Stores all batches of one topic as one chunk; the offset of its first entry.
-    async fn append_chunk(&self, chunk: &Chunk<'_>, now: OffsetDateTime) -> Result<u64, StoreError> {
-        let payloads = chunk.batches.iter().flat_map(|(_, batch)| &batch.payloads);
-        let (count, body) = (payloads.clone().count() as i64, encode(payloads));
-        let first = retrying(|| async {
-            let namespace = chunk.namespace.uuid();
-            let rows = self
-                .hot
-                .call(Call::Append, &[&namespace, &chunk.topic, &count, &now, &body])
-                .await?;
-            rows.first()
-                .map(|row| row.get::<_, i64>(0))
-                .ok_or_else(|| StoreError::Damaged("no offset".into()))
-        });
-        Ok(first.await? as u64)
+    /// A call that is tried again when it loses a race.
+    async fn call(&self, call: Call, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
+        retrying(|| async { Ok(self.hot.call(call, values).await?) }).await
     }
-}
-
-/// Everything of one call that goes to one topic, each batch with its place in the call.
-struct Chunk<'a> {
-    namespace: NamespaceId,
-    topic: &'a str,
-    batches: Vec<(usize, &'a Append<'a>)>,
 }
 
 #[async_trait]
 impl Log for SqlLog {
     async fn append(&self, batches: Vec<Append<'_>>, now: OffsetDateTime) -> Vec<Result<Appended, StoreError>> {
-        let mut results: Vec<Result<Appended, StoreError>> = batches
-            .iter()
-            .map(|batch| batch.check().map(|()| Appended { first: 0, count: 0 }))
-            .collect();
-        let mut chunks: HashMap<(NamespaceId, &str), Chunk<'_>> = HashMap::new();
-        for (place, batch) in batches.iter().enumerate().filter(|(place, _)| results[*place].is_ok()) {
-            let (namespace, topic) = (batch.tenant.id(), batch.topic.as_str());
-            let chunk = chunks.entry((namespace, topic)).or_insert_with(|| Chunk {
-                namespace,
-                topic,
-                batches: Vec::new(),
-            });
-            chunk.batches.push((place, batch));
-        }
-        let appends = chunks.into_values().map(|chunk| async move {
-            let first = self.append_chunk(&chunk, now).await;
-            (chunk, first)
-        });
-        for (chunk, first) in futures::future::join_all(appends).await {
-            match first {
-                Ok(first) => {
-                    let mut next = first;
-                    for (place, batch) in chunk.batches {
-                        let count = batch.payloads.len() as u64;
-                        results[place] = Ok(Appended { first: next, count });
-                        next += count;
-                    }
-                }
-                Err(error) => {
-                    let mut error = Some(error);
-                    for (place, _) in chunk.batches {
-                        let same = || StoreError::Failed("the batch it went with was not stored".into());
-                        results[place] = Err(error.take().unwrap_or_else(same));
-                    }
-                }
+        let mut results = Vec::with_capacity(batches.len());
+        let mut topics: HashMap<(NamespaceId, String), (Vec<usize>, Entries)> = HashMap::new();
+        for (place, batch) in batches.into_iter().enumerate() {
+            let count = batch.payloads.len() as u64;
+            results.push(batch.check().map(|()| Appended { first: 0, count }));
+            if results[place].is_err() {
+                continue;
             }
+            // Everything of one topic goes together, so that it stays in order.
+            let namespace = batch.tenant.id();
+            let topic = topics.entry((namespace, batch.topic.clone()));
+            let (places, entries) = topic.or_insert_with(|| (Vec::new(), Entries::new(namespace, batch.topic, now)));
+            places.push(place);
+            entries.payloads.extend(batch.payloads);
+        }
+        let appends = topics
+            .into_values()
+            .map(|(places, entries)| async { (places, self.lane.run(entries).await) });
+        for (places, first) in futures::future::join_all(appends).await {
+            spread(&mut results, &places, first);
         }
         results
     }
@@ -107,10 +82,7 @@ impl Log for SqlLog {
         let mut entries = Vec::new();
         let mut next = i64::try_from(from).unwrap_or(i64::MAX);
         while entries.len() < limit {
-            let rows = retrying(|| async {
-                Ok::<_, StoreError>(self.hot.call(Call::Read, &[&tenant.id().uuid(), &topic, &next]).await?)
-            })
-            .await?;
+            let rows = self.call(Call::Read, &[&tenant.id().uuid(), &topic, &next]).await?;
             for row in &rows {
                 let (first, at): (i64, OffsetDateTime) = (row.get(0), row.get(1));
                 let payloads = decode(Bytes::from(row.get::<_, Vec<u8>>(2)))?;
@@ -129,10 +101,7 @@ impl Log for SqlLog {
 
     async fn extent(&self, tenant: &Tenant, topic: &str) -> Result<Extent, StoreError> {
         check_topic(topic)?;
-        let rows = retrying(|| async {
-            Ok::<_, StoreError>(self.hot.call(Call::Extent, &[&tenant.id().uuid(), &topic]).await?)
-        })
-        .await?;
+        let rows = self.call(Call::Extent, &[&tenant.id().uuid(), &topic]).await?;
         let ends = rows
             .first()
             .map(|row| (row.get::<_, Option<i64>>(0), row.get::<_, Option<i64>>(1)));
@@ -146,26 +115,41 @@ impl Log for SqlLog {
 
     async fn offset_at(&self, tenant: &Tenant, topic: &str, at: OffsetDateTime) -> Result<u64, StoreError> {
         check_topic(topic)?;
-        let rows = retrying(|| async {
-            Ok::<_, StoreError>(
-                self.hot
-                    .call(Call::OffsetAt, &[&tenant.id().uuid(), &topic, &at])
-                    .await?,
-            )
-        })
-        .await?;
+        let rows = self.call(Call::OffsetAt, &[&tenant.id().uuid(), &topic, &at]).await?;
         Ok(rows.first().and_then(|row| row.get::<_, Option<i64>>(0)).unwrap_or(0) as u64)
     }
 
     async fn trim(&self, tenant: &Tenant, topic: &str, before: u64) -> Result<(), StoreError> {
         check_topic(topic)?;
         let before = i64::try_from(before).unwrap_or(i64::MAX);
-        retrying(|| async {
-            self.hot
-                .call(Call::Trim, &[&tenant.id().uuid(), &topic, &before])
-                .await?;
-            Ok(())
-        })
-        .await
+        self.call(Call::Trim, &[&tenant.id().uuid(), &topic, &before]).await?;
+        Ok(())
+    }
+
+    async fn erase(&self, tenant: &Tenant) -> Result<(), StoreError> {
+        loop {
+            let rows = self.call(Call::EraseLog, &[&tenant.id().uuid()]).await?;
+            if rows.first().is_none_or(|row| row.get::<_, i64>(0) == 0) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Gives the batches of one topic their offsets, from the first on, in their order.
+fn spread(results: &mut [Result<Appended, StoreError>], places: &[usize], first: Result<u64, StoreError>) {
+    let (mut next, mut error) = match first {
+        Ok(first) => (first, None),
+        Err(error) => (0, Some(error)),
+    };
+    let failed = error.is_some();
+    for place in places {
+        if failed {
+            let same = || StoreError::Failed("the batch that it went with was not stored".into());
+            results[*place] = Err(error.take().unwrap_or_else(same));
+        } else if let Ok(appended) = &mut results[*place] {
+            appended.first = next;
+            next += appended.count;
+        }
     }
 }

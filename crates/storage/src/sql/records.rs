@@ -1,38 +1,64 @@
 //! Records as rows.
 
-use std::ops::Bound;
+mod sweep;
+mod write;
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    ops::Bound,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use micro_tenancy::{SystemTask, Tenant};
-use sqlx::AssertSqlSafe;
 use time::OffsetDateTime;
-use tokio_postgres::Row;
+use tokio_postgres::{Row, types::ToSql};
 
-use super::hot::{Call, CallError, Hot};
+use self::write::{Batch, Writer};
+use super::{
+    hot::{Call, Hot, Over},
+    lane::Lane,
+};
 use crate::{
     StoreError,
     db::{Db, SystemDb, retrying},
-    records::{Expect, Key, Record, Records, Scan, Write, Written, check_batch, check_keys},
+    records::{Key, Quota, Record, Records, Scan, Usage, Write, Written, check_batch, check_keys},
 };
 
-/// What `records_write` raises when a condition does not hold: its message is the write's place, from 1.
-const LOST: &str = "MC001";
+/// Lanes that writes are spread over, by namespace: one fills its commit while the other flushes.
+const LANES: usize = 2;
 
 /// Records in PostgreSQL.
 #[derive(Clone)]
 pub struct SqlRecords {
     hot: Hot,
     sweeper: SystemDb,
+    lanes: [Lane<Writer>; LANES],
 }
 
 impl SqlRecords {
     /// Records over these connections. What has expired is removed by the system role, which sees nothing else.
     pub fn new(hot: Hot, db: &Db) -> Self {
         Self {
+            lanes: lanes(&hot, Quota::default()),
             hot,
             sweeper: db.system(SystemTask::Sweep),
         }
+    }
+
+    /// The same records, of which each namespace may keep so much.
+    #[must_use]
+    pub fn with_quota(self, quota: Quota) -> Self {
+        Self {
+            lanes: lanes(&self.hot, quota),
+            ..self
+        }
+    }
+
+    fn lane(&self, tenant: &Tenant) -> &Lane<Writer> {
+        let mut hasher = DefaultHasher::new();
+        tenant.id().hash(&mut hasher);
+        &self.lanes[hasher.finish() as usize % LANES]
     }
 
     async fn get_one(&self, tenant: &Tenant, key: &Key, now: OffsetDateTime) -> Result<Option<Record>, StoreError> {
@@ -66,47 +92,20 @@ impl SqlRecords {
         Ok(found)
     }
 
-    /// One call of `records_write`, in this order.
-    async fn write_ordered(
-        &self,
-        tenant: &Tenant,
-        batch: &[&Write],
-        now: OffsetDateTime,
-    ) -> Result<Written, StoreError> {
-        let [databases, tables, names] = columns(batch.iter().map(|write| &write.key));
-        let values: Vec<Option<&[u8]>> = batch.iter().map(|write| write.value.as_deref()).collect();
-        let expiries: Vec<Option<OffsetDateTime>> = batch.iter().map(|write| write.expires_at).collect();
-        let expects: Vec<Option<i64>> = batch.iter().map(|write| expected(write.expect)).collect();
-        let done = self
-            .hot
-            .call(
-                Call::Write,
-                &[
-                    &tenant.id().uuid(),
-                    &now,
-                    &databases,
-                    &tables,
-                    &names,
-                    &values,
-                    &expiries,
-                    &expects,
-                ],
-            )
-            .await;
-        match done {
-            Ok(rows) => match rows.first().and_then(|row| row.get::<_, Option<Vec<i64>>>(0)) {
-                Some(versions) => Ok(Written::Done(
-                    versions.into_iter().map(|version| version as u64).collect(),
-                )),
-                None => Ok(Written::Lost(0)),
-            },
-            Err(CallError::Database(error)) => match lost(&error) {
-                Some(place) => Ok(Written::Lost(place)),
-                None => Err(error.into()),
-            },
-            Err(error) => Err(error.into()),
-        }
+    /// A call that is tried again when it loses a race.
+    async fn call(&self, call: Call, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
+        retrying(|| async { Ok(self.hot.call(call, values).await?) }).await
     }
+}
+
+fn lanes(hot: &Hot, quota: Quota) -> [Lane<Writer>; LANES] {
+    std::array::from_fn(|lane| {
+        let writer = Writer {
+            hot: hot.clone(),
+            quota,
+        };
+        Lane::new(writer, Over::Lane(lane), write::BOUNDS, hot.runtime().clone())
+    })
 }
 
 #[async_trait]
@@ -125,20 +124,20 @@ impl Records for SqlRecords {
         if batch.is_empty() {
             return Ok(Written::Done(Vec::new()));
         }
-        // Always in the order of keys, so that two batches never wait for each other in a circle.
-        let mut order: Vec<usize> = (0..batch.len()).collect();
-        order.sort_by(|a, b| batch[*a].key.cmp(&batch[*b].key));
-        let ordered: Vec<&Write> = order.iter().map(|place| &batch[*place]).collect();
-        match retrying(|| self.write_ordered(tenant, &ordered, now)).await? {
-            Written::Lost(place) => Ok(Written::Lost(order[place])),
-            Written::Done(versions) => {
-                let mut as_asked = vec![0; batch.len()];
-                for (place, version) in order.into_iter().zip(versions) {
-                    as_asked[place] = version;
-                }
-                Ok(Written::Done(as_asked))
-            }
-        }
+        self.lane(tenant).run(Batch::new(tenant.id(), batch, now)).await
+    }
+
+    async fn usage(&self, tenant: &Tenant) -> Result<Usage, StoreError> {
+        let rows = self.call(Call::Usage, &[&tenant.id().uuid()]).await?;
+        let number = |column| {
+            rows.first()
+                .and_then(|row| row.get::<_, Option<i64>>(column))
+                .unwrap_or(0) as u64
+        };
+        Ok(Usage {
+            keys: number(0),
+            bytes: number(1),
+        })
     }
 
     async fn scan(&self, tenant: &Tenant, scan: Scan, now: OffsetDateTime) -> Result<Vec<Record>, StoreError> {
@@ -158,28 +157,25 @@ impl Records for SqlRecords {
         };
         let call = if scan.descending { Call::ScanDown } else { Call::ScanUp };
         let (namespace, limit) = (tenant.id().uuid(), scan.limit as i64);
-        let rows = retrying(|| async {
-            let values: [&(dyn tokio_postgres::types::ToSql + Sync); 9] = [
-                &namespace,
-                &scan.database,
-                &scan.table,
-                &from,
-                &from_in,
-                &to,
-                &to_in,
-                &limit,
-                &now,
-            ];
-            Ok::<_, StoreError>(self.hot.call(call, &values).await?)
-        })
-        .await?;
+        let most = scan.max_bytes.map(|most| i64::try_from(most).unwrap_or(i64::MAX));
+        let values: [&(dyn ToSql + Sync); 10] = [
+            &namespace,
+            &scan.database,
+            &scan.table,
+            &from,
+            &from_in,
+            &to,
+            &to_in,
+            &limit,
+            &now,
+            &most,
+        ];
+        let rows = self.call(call, &values).await?;
         Ok(rows.iter().map(|row| record(row.get(0), row, 1)).collect())
     }
 
     async fn tables(&self, tenant: &Tenant) -> Result<Vec<(String, String)>, StoreError> {
-        let namespace = tenant.id().uuid();
-        let rows =
-            retrying(|| async { Ok::<_, StoreError>(self.hot.call(Call::Tables, &[&namespace]).await?) }).await?;
+        let rows = self.call(Call::Tables, &[&tenant.id().uuid()]).await?;
         let all = rows
             .iter()
             .map(|row| (row.get::<_, String>(0), row.get::<_, String>(1)));
@@ -187,23 +183,16 @@ impl Records for SqlRecords {
     }
 
     async fn sweep(&self, now: OffsetDateTime, limit: usize) -> Result<usize, StoreError> {
-        // The limit is part of the text: with a parameter the plan would read the whole table.
-        let sweep = format!(
-            "delete from records where expires_at <= $1 and (namespace_id, database, tbl, key) in (
-                 select namespace_id, database, tbl, key from records where expires_at <= $1
-                 order by expires_at limit {limit})"
-        );
-        retrying(|| async {
-            let mut tx = self.sweeper.begin().await?;
-            let gone = sqlx::query(AssertSqlSafe(sweep.as_str()))
-                .persistent(false)
-                .bind(now)
-                .execute(tx.conn())
-                .await?;
-            tx.commit().await?;
-            Ok(gone.rows_affected() as usize)
-        })
-        .await
+        sweep::sweep(&self.sweeper, now, limit).await
+    }
+
+    async fn erase(&self, tenant: &Tenant) -> Result<(), StoreError> {
+        loop {
+            let rows = self.call(Call::EraseRecords, &[&tenant.id().uuid()]).await?;
+            if rows.first().is_none_or(|row| row.get::<_, i64>(0) == 0) {
+                return Ok(());
+            }
+        }
     }
 }
 
@@ -213,21 +202,6 @@ fn columns<'k>(keys: impl Iterator<Item = &'k Key> + Clone) -> [Vec<&'k str>; 3]
         keys.clone().map(|key| key.table.as_str()).collect(),
         keys.map(|key| key.key.as_str()).collect(),
     ]
-}
-
-/// As `records_write` has it: nothing, no live record, or a version. No live record has one beyond `i64`.
-fn expected(expect: Expect) -> Option<i64> {
-    match expect {
-        Expect::Any => None,
-        Expect::Absent => Some(0),
-        Expect::Version(version) => Some(i64::try_from(version).ok().filter(|version| *version > 0).unwrap_or(-1)),
-    }
-}
-
-/// The place, from 0, of the write whose condition did not hold, if that is what the error says.
-fn lost(error: &tokio_postgres::Error) -> Option<usize> {
-    let error = error.as_db_error().filter(|error| error.code().code() == LOST)?;
-    error.message().parse::<usize>().ok()?.checked_sub(1)
 }
 
 fn record(key: String, row: &Row, first: usize) -> Record {

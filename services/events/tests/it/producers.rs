@@ -121,6 +121,10 @@ impl Log for Unsure {
     async fn trim(&self, tenant: &Tenant, topic: &str, before: u64) -> Result<(), StoreError> {
         self.inner.trim(tenant, topic, before).await
     }
+
+    async fn erase(&self, tenant: &Tenant) -> Result<(), StoreError> {
+        self.inner.erase(tenant).await
+    }
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use micro_clock::{Ids, TestClock};
-use micro_domain::{AccountId, InstanceId, Namespace, NamespaceId, NamespaceName};
+use micro_domain::{AccountId, InstanceId, Limits, Namespace, NamespaceId, NamespaceName};
 use micro_error::Error;
 use micro_proto::registry::{Endpoint, Node, Options, Registry, Service, Value};
 use micro_registry::{App, Parts};
@@ -19,7 +19,7 @@ use micro_rpc::mesh::{Connect, Instances};
 use micro_storage::{
     StoreError,
     memory::MemoryRecords,
-    records::{Key, Record, Records, Scan, Write, Written},
+    records::{Key, Record, Records, Scan, Usage, Write, Written},
 };
 use micro_tenancy::{AccountKind, Authority, Caller, Principal, Reach, Tenant};
 use time::OffsetDateTime;
@@ -76,6 +76,14 @@ impl Records for CountingRecords {
     async fn sweep(&self, now: OffsetDateTime, limit: usize) -> Result<usize, StoreError> {
         self.inner.sweep(now, limit).await
     }
+
+    async fn usage(&self, tenant: &Tenant) -> Result<Usage, StoreError> {
+        self.inner.usage(tenant).await
+    }
+
+    async fn erase(&self, tenant: &Tenant) -> Result<(), StoreError> {
+        self.inner.erase(tenant).await
+    }
 }
 
 pub struct World {
@@ -85,15 +93,21 @@ pub struct World {
     pub records: Arc<CountingRecords>,
     authority: Authority,
     local: bool,
+    limits: Limits,
 }
 
 impl World {
     pub fn platform() -> Self {
-        Self::build(false, Arc::default(), Arc::default(), TestClock::default())
+        Self::with(Limits::DEVELOPER)
+    }
+
+    pub fn with(limits: Limits) -> Self {
+        Self::build(false, Arc::default(), Arc::default(), TestClock::default(), limits)
     }
 
     pub fn local() -> Self {
-        Self::build(true, Arc::default(), Arc::default(), TestClock::default())
+        let limits = Limits::DEVELOPER;
+        Self::build(true, Arc::default(), Arc::default(), TestClock::default(), limits)
     }
 
     /// The same server after a restart: what was in memory only is gone.
@@ -103,21 +117,30 @@ impl World {
             self.records.clone(),
             self.running.clone(),
             self.clock.clone(),
+            self.limits,
         )
     }
 
     #[expect(clippy::disallowed_methods, reason = "a test stands in for boot")]
-    fn build(local: bool, records: Arc<CountingRecords>, running: Arc<Running>, clock: TestClock) -> Self {
+    fn build(
+        local: bool,
+        records: Arc<CountingRecords>,
+        running: Arc<Running>,
+        clock: TestClock,
+        limits: Limits,
+    ) -> Self {
         let authority = Authority::for_boot();
         let parts = Parts {
             records: records.clone(),
             clock: Arc::new(clock.clone()),
             authority: authority.clone(),
             instances: running.clone(),
+            duty: Arc::new(micro_rpc::mesh::Alone),
             core: micro_proto::services()
                 .filter(|s| ["auth", "store"].contains(&s.package))
                 .collect(),
             local,
+            limits,
         };
         Self {
             registry: App::new(parts),
@@ -126,6 +149,7 @@ impl World {
             records,
             authority,
             local,
+            limits,
         }
     }
 
@@ -149,6 +173,19 @@ impl World {
     /// The owner of a namespace.
     pub fn owner(&self, namespace: &str) -> Caller {
         self.authority.verified(self.principal(namespace))
+    }
+
+    /// Leave to act in a namespace.
+    pub fn tenant(&self, namespace: &str) -> Tenant {
+        self.owner(namespace).enter("").expect("own")
+    }
+
+    /// Somebody of a namespace who may change nothing.
+    pub fn guest(&self, namespace: &str) -> Caller {
+        self.authority.verified(Principal {
+            scopes: Vec::new(),
+            ..self.principal(namespace)
+        })
     }
 
     /// A running instance, at its own door.
