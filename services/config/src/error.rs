@@ -3,6 +3,7 @@
 use micro_domain::Limit;
 use micro_error::{Error, Kind};
 use micro_storage::StoreError;
+use micro_tenancy::LimitReached;
 
 /// Why an operation was refused. No text holds a value or a secret.
 #[derive(Debug, thiserror::Error)]
@@ -22,8 +23,12 @@ pub enum Refusal {
     Array(String),
     #[error("a value lies at most {0} names deep")]
     Depth(usize),
-    #[error("this would make {used} bytes of configuration; a namespace may have {} ({})", .limit.max, .limit.name)]
-    Size { used: usize, limit: Limit },
+    #[error(
+        "this would make {would} bytes of configuration; a namespace may have {} ({}), and {used} are in use", .limit.max, .limit.name
+    )]
+    Size { would: usize, used: usize, limit: Limit },
+    #[error(transparent)]
+    Limit(#[from] LimitReached),
     /// Sealed with a key that this server was not given.
     #[error(
         "Can't decode secret: this server has no key {0}. Add it to MICRO_CONFIG_SECRET_KEY, or set the secret again"
@@ -44,6 +49,7 @@ impl Refusal {
         let kind = match self {
             Self::NoValue => return Error::new(Kind::Invalid, "config.Config.Update", self.to_string()),
             Self::Store(error) => return error.into(),
+            Self::Limit(reached) => return reached.into(),
             Self::Size { limit, .. } => {
                 return Error::new(Kind::TooLarge, format!("limits.{}", limit.name), self.to_string());
             }

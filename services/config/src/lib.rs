@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use micro_clock::Clock;
 use micro_domain::{Limits, NamespaceId};
+use micro_limits::InFlight;
 use micro_proto::config::{ConfigServer, WatcherServer};
 use micro_rpc::Service;
 use micro_storage::records::Records;
@@ -39,6 +40,8 @@ pub struct App {
     parts: Arc<Parts>,
     /// Told which namespace's tree this process has changed.
     changes: broadcast::Sender<NamespaceId>,
+    /// Watches that are open in this process.
+    watchers: InFlight<NamespaceId>,
 }
 
 /// So many changes behind, a watcher looks by itself.
@@ -50,6 +53,7 @@ impl App {
         Self {
             parts: Arc::new(parts),
             changes: broadcast::Sender::new(BEHIND),
+            watchers: InFlight::default(),
         }
     }
 

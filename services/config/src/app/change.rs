@@ -50,9 +50,9 @@ impl App {
     /// What is too big may still become smaller.
     fn check_size(&self, bytes: Option<&[u8]>, before: Option<&[u8]>) -> Result<(), Refusal> {
         let limit = self.parts.limits.config_bytes;
-        let (used, was) = (bytes.map_or(0, <[u8]>::len), before.map_or(0, <[u8]>::len));
-        if used as u64 > limit.max && used > was {
-            return Err(Refusal::Size { used, limit });
+        let (would, used) = (bytes.map_or(0, <[u8]>::len), before.map_or(0, <[u8]>::len));
+        if would as u64 > limit.max && would > used {
+            return Err(Refusal::Size { would, used, limit });
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 mod change;
 mod rotate;
+mod usage;
 mod watch;
 
 use micro_storage::StoreError;

@@ -4,7 +4,8 @@ use std::time::Duration as Patience;
 
 use futures::{Stream, stream};
 use micro_domain::NamespaceId;
-use micro_tenancy::Tenant;
+use micro_limits::Permit;
+use micro_tenancy::{LimitReached, Tenant};
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::{App, Refusal, path::Path};
@@ -21,11 +22,14 @@ impl App {
         path: &str,
         secrets: bool,
     ) -> Result<impl Stream<Item = Result<String, Refusal>> + Send + 'static, Refusal> {
+        let (path, limit) = (Path::parse(path)?, self.parts.limits.watchers);
+        let permit = self.watchers.enter(tenant.id(), limit);
         let watch = Watch {
+            _permit: permit.map_err(|_| LimitReached::new(limit, limit.max))?,
             changes: self.changes.subscribe(),
             app: self.clone(),
             tenant,
-            path: Path::parse(path)?,
+            path,
             secrets,
             seen: None,
             told: None,
@@ -38,6 +42,7 @@ impl App {
 }
 
 struct Watch {
+    _permit: Permit<NamespaceId>,
     /// Subscribed before the first look, so that no change falls between.
     changes: broadcast::Receiver<NamespaceId>,
     app: App,

@@ -2,6 +2,7 @@
 
 mod back_ends;
 mod isolation;
+mod limits;
 mod model;
 mod secrets;
 mod values;

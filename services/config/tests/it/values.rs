@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use micro_domain::{Limit, Limits};
 use micro_proto::config::{Config, ReadRequest, SetRequest};
 
 use crate::world::{World, admin, delete_in, set_in, wire};
@@ -98,35 +97,6 @@ async fn what_is_no_change_is_refused_in_words() {
         );
     }
     assert_eq!(world.get(&ada, "").await.expect("as before"), r#"{"l":[1]}"#);
-}
-
-#[tokio::test]
-async fn a_namespace_has_so_much_configuration_and_no_more() {
-    let limit = Limit {
-        name: "config.bytes",
-        max: 60,
-    };
-    let world = World::with(Limits {
-        config_bytes: limit,
-        ..Limits::DEVELOPER
-    });
-    let ada = admin("ada-ns");
-    world
-        .set(&ada, "a", &format!("\"{}\"", "x".repeat(30)))
-        .await
-        .expect("fits");
-    let refused = world
-        .set(&ada, "b", &format!("\"{}\"", "x".repeat(30)))
-        .await
-        .expect_err("too much");
-    assert_eq!((refused.kind().status(), refused.id()), (413, "limits.config.bytes"));
-    assert!(
-        refused.message().contains("a namespace may have 60 (config.bytes)"),
-        "{refused}"
-    );
-    assert_eq!(world.get(&ada, "b").await.expect("nothing was set"), "null");
-    world.set(&ada, "a", "1").await.expect("smaller");
-    world.set(&ada, "b", "2").await.expect("room again");
 }
 
 #[tokio::test]
