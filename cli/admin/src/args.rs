@@ -35,6 +35,7 @@ pub enum Command {
     Customers(commands::customers::Args),
     Namespaces(commands::namespaces::Args),
     Jobs(commands::jobs::Args),
+    Secrets(commands::secrets::Args),
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
 //! The doors: who asks and with which role, the call, its answer.
 
 use async_trait::async_trait;
+use futures::StreamExt;
 use micro_error::Error;
 use micro_proto::operators::{
     Customers, Jobs, ListCustomersRequest, ListCustomersResponse, ListJobsRequest, ListJobsResponse,
     ListNamespacesRequest, ListNamespacesResponse, LoginRequest, LoginResponse, Namespaces, Operators, RetryJobRequest,
-    RetryJobResponse, ShowCustomerRequest, ShowCustomerResponse, ShowNamespaceRequest, ShowNamespaceResponse,
+    RetryJobResponse, RotateSecretsProgress, RotateSecretsRequest, Secrets, ShowCustomerRequest, ShowCustomerResponse,
+    ShowNamespaceRequest, ShowNamespaceResponse,
 };
+use micro_rpc::Streaming;
 use micro_tenancy::{Caller, OperatorRole};
 use secrecy::ExposeSecret;
 
@@ -67,5 +70,18 @@ impl Jobs for OperatorsService {
         )
         .await?;
         Ok(RetryJobResponse {})
+    }
+}
+
+#[async_trait]
+impl Secrets for OperatorsService {
+    async fn rotate(
+        &self,
+        caller: &Caller,
+        request: RotateSecretsRequest,
+    ) -> Result<Streaming<RotateSecretsProgress>, Error> {
+        let operator = caller.require_operator(OperatorRole::Admin)?;
+        let progress = self.rotate_secrets(operator, &request.reason, request.cursor).await?;
+        Ok(progress.boxed())
     }
 }

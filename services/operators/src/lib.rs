@@ -9,5 +9,5 @@ mod grpc;
 mod secret;
 mod store;
 
-pub use app::{OperatorsService, Ports};
+pub use app::{OperatorsService, Ports, SealedSecrets};
 pub use error::OperatorsError;

@@ -52,14 +52,13 @@ const ROWS: &[Row] = &[
     ("config.Config", &["Get", "Set", "Delete", "Read"], Admins),
     ("config.Watcher", &["Watch"], Admins),
     ("events.Stream", &["Publish", "Consume"], Admins),
-    ("events.Store", &["Read"], Admins),
-    // Micro's is not implemented either: it says so to every account.
-    ("events.Store", &["Write"], Members),
+    ("events.Store", &["Read", "Write"], Admins),
     (
         "events.Groups",
         &["List", "Seek", "Delete", "DeadLetters", "Replay"],
         Admins,
     ),
+    ("events.Topics", &["List", "Delete"], Admins),
     (
         "namespaces.Namespaces",
         &["Reserve", "Provision", "Release", "Get", "List"],
@@ -79,6 +78,7 @@ const ROWS: &[Row] = &[
     ("operators.Customers", &["List", "Show"], Nobody(Service)),
     ("operators.Namespaces", &["List", "Show"], Nobody(Service)),
     ("operators.Jobs", &["List", "Retry"], Nobody(Service)),
+    ("operators.Secrets", &["Rotate"], Nobody(Service)),
     ("registry.Registry", &["GetService", "ListServices", "Watch"], Members),
     ("registry.Registry", &["Register", "Deregister"], Admins),
     ("runtime.Runtime", &["Create", "Update", "Delete", "Logs"], Admins),
@@ -112,6 +112,12 @@ const ROWS: &[Row] = &[
     ),
     ("store.Records", &["Get", "Update"], Admins),
     ("store.BlobStore", &["Read", "Write", "Delete"], Admins),
+    (
+        "store.Blobs",
+        &["Begin", "Send", "Finish", "Abandon", "Fetch", "List"],
+        Admins,
+    ),
+    ("store.Snapshots", &["Export", "Import"], Admins),
     // Under every service's name.
     ("Debug", &["Health"], Everybody),
     ("Debug", &["Stats", "Log", "Trace"], Members),

@@ -4,6 +4,7 @@ pub mod customers;
 pub mod jobs;
 pub mod login;
 pub mod namespaces;
+pub mod secrets;
 
 use std::ffi::OsString;
 
@@ -53,6 +54,7 @@ fn run(cli: Cli) -> Result {
             Command::Customers(args) => customers::run(args, &ctx).await,
             Command::Namespaces(args) => namespaces::run(args, &ctx).await,
             Command::Jobs(args) => jobs::run(args, &ctx).await,
+            Command::Secrets(args) => secrets::run(args, &ctx).await,
         }
     })
 }

@@ -7,11 +7,12 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures::{StreamExt, stream};
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use micro_error::{Error, Kind};
 use micro_proto::operators::*;
-use micro_rpc::server::Router;
+use micro_rpc::{Streaming, server::Router};
 use micro_tenancy::Caller;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot};
@@ -46,7 +47,8 @@ impl Door {
             .with(Arc::new(OperatorsServer::new(platform.clone())))
             .with(Arc::new(CustomersServer::new(platform.clone())))
             .with(Arc::new(NamespacesServer::new(platform.clone())))
-            .with(Arc::new(JobsServer::new(platform.clone())));
+            .with(Arc::new(JobsServer::new(platform.clone())))
+            .with(Arc::new(SecretsServer::new(platform.clone())));
         let (tell, told) = oneshot::channel();
         runtime.spawn(async move {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -206,5 +208,31 @@ impl Jobs for Platform {
             .expect("not poisoned")
             .push(format!("{}: {}", request.id, request.reason));
         Ok(RetryJobResponse {})
+    }
+}
+
+/// What comes of a rotation follows from its reason: `gone`, a namespace fails; `cut`, the answer ends early.
+#[async_trait]
+impl Secrets for Platform {
+    async fn rotate(
+        &self,
+        caller: &Caller,
+        request: RotateSecretsRequest,
+    ) -> Result<Streaming<RotateSecretsProgress>, Error> {
+        known(caller)?;
+        let told = |namespace: &str, sealed, error: &str| RotateSecretsProgress {
+            namespace_id: "ns-1".into(),
+            namespace: namespace.into(),
+            sealed,
+            error: error.into(),
+            cursor: "7.x".into(),
+        };
+        let mut progress = vec![Ok(told("amber-otter-drift", 3, ""))];
+        match request.reason.as_str() {
+            "gone" => progress.push(Ok(told("brisk-birch-bell", 0, "this server has no key 1234"))),
+            "cut" => progress.push(Err(Error::new(Kind::Unavailable, "test", "the database went away"))),
+            _ => progress.push(Ok(told("brisk-birch-bell", 0, ""))),
+        }
+        Ok(stream::iter(progress).boxed())
     }
 }

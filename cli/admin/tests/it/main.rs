@@ -145,3 +145,31 @@ fn a_job_is_retried_for_a_reason() {
         )
     );
 }
+
+#[test]
+fn secrets_are_sealed_anew_and_what_fails_is_told() {
+    let door = Door::start();
+    let ops = Terminal::at(&door);
+    ops.log_in();
+    let rotate = |reason: &str| ops.run(&["secrets", "rotate", "--reason", reason]);
+    let anew = "amber-otter-drift: 3 sealed anew\n";
+    let (out, err, exit) = rotate("the yearly rotation");
+    let said = "2 namespaces, 3 secrets sealed anew, 0 namespaces failed\n";
+    assert_eq!((out.as_str(), err.as_str(), exit), (said, anew, 0));
+
+    let (out, err, exit) = rotate("gone");
+    assert!(out.ends_with("1 namespaces failed\n") && exit == 1, "{out}");
+    let kept = "brisk-birch-bell: this server has no key 1234\nKeep the keys before until no namespace fails.\n";
+    assert_eq!(err, format!("{anew}{kept}"));
+
+    let (out, err, exit) = rotate("cut");
+    assert!(
+        out.is_empty() && err.ends_with("It ended early: run it again with --cursor 7.x.\n") && exit != 0,
+        "{out} {err}"
+    );
+    let (_, err, exit) = ops.run(&["secrets", "rotate"]);
+    assert!(err.contains("--reason") && exit == 1, "{err}");
+    let (json, ..) = ops.run(&["-o", "json", "secrets", "rotate", "--reason", "x"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json, serde_json::json!({"namespaces": 2, "sealed": 3, "failed": 0}));
+}

@@ -5,20 +5,29 @@ mod list_jobs;
 mod list_namespaces;
 mod login;
 mod retry_job;
+mod rotate_secrets;
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use micro_clock::{Clock, Ids};
 use micro_domain::{Namespace, NamespaceName, OperatorId};
 use micro_error::{Error, Kind};
 use micro_proto::{billing, namespaces, operators};
 use micro_storage::{Db, retrying};
-use micro_tenancy::{Authority, Caller, SystemTask};
+use micro_tenancy::{Authority, Caller, SystemTask, Tenant};
 
 use crate::{
     OperatorsError,
     store::{Audit, Deed},
 };
+
+/// Where the secrets of namespaces are sealed.
+#[async_trait]
+pub trait SealedSecrets: Send + Sync + 'static {
+    /// Seals anew what another key than the one in use has sealed; how many secrets that were.
+    async fn rotate(&self, tenant: &Tenant) -> Result<u64, Error>;
+}
 
 /// The services that own what operators look at.
 #[derive(Clone)]
@@ -29,9 +38,12 @@ pub struct Ports {
     pub identities: Arc<dyn namespaces::Identities>,
     /// Subscriptions; none where nothing is paid for.
     pub billing: Option<Arc<dyn billing::Billing>>,
+    /// Configuration's secrets.
+    pub secrets: Arc<dyn SealedSecrets>,
 }
 
-/// Answers operators. One value is every service of `proto/operators`.
+/// Answers operators. One value is every service of `proto/operators`; clones are the same.
+#[derive(Clone)]
 pub struct OperatorsService {
     db: Db,
     ports: Ports,
@@ -54,13 +66,17 @@ impl OperatorsService {
 
     /// Writes down what is about to be looked at.
     async fn record(&self, operator: OperatorId, action: &'static str, target: &str) -> Result<(), OperatorsError> {
-        let (now, ids) = (self.clock.now(), self.ids);
-        let deed = Deed {
+        self.record_deed(Deed {
             operator: Some(operator),
             action,
             target,
             reason: "",
-        };
+        })
+        .await
+    }
+
+    async fn record_deed(&self, deed: Deed<'_>) -> Result<(), OperatorsError> {
+        let (now, ids) = (self.clock.now(), self.ids);
         let db = self.db.system(SystemTask::Operators);
         retrying(async || {
             let mut tx = db.begin().await?;

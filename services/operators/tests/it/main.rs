@@ -4,4 +4,5 @@ mod audit;
 mod customers;
 mod jobs;
 mod logins;
+mod secrets;
 mod world;

@@ -1,18 +1,24 @@
 //! A platform of two customers, and an operator who is logged in.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use async_trait::async_trait;
 use micro_clock::TestClock;
 use micro_error::{Error, Kind};
-use micro_operators::{OperatorsService, Ports};
+use micro_operators::{OperatorsService, Ports, SealedSecrets};
 use micro_proto::{
     billing,
     namespaces::{self, Identity, Namespace},
     operators::{LoginRequest, Operators},
 };
 use micro_storage::Db;
-use micro_tenancy::Caller;
+use micro_tenancy::{Caller, Tenant};
 use micro_testkit::{TestDb, authority};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -22,6 +28,7 @@ pub struct World {
     pub db: Db,
     pub clock: TestClock,
     pub service: OperatorsService,
+    pub secrets: Arc<Sealed>,
 }
 
 pub const ADA: &str = "0192f0c1-0000-7000-8000-00000000000a";
@@ -32,10 +39,12 @@ impl World {
         let test = TestDb::new().await;
         let db = test.db().await;
         let clock = TestClock::default();
+        let secrets = Arc::<Sealed>::default();
         let ports = Ports {
             namespaces: Arc::new(Directory),
             identities: Arc::new(Directory),
             billing: Some(Arc::new(Books)),
+            secrets: secrets.clone(),
         };
         let service = OperatorsService::new(db.clone(), ports, authority(), Arc::new(clock.clone()));
         Self {
@@ -43,6 +52,7 @@ impl World {
             db,
             clock,
             service,
+            secrets,
         }
     }
 
@@ -78,6 +88,24 @@ impl World {
         self.test
             .ask_superuser("select action || '|' || target || '|' || reason from audit order by at, audit_id")
             .await
+    }
+}
+
+/// Secrets that an older key has sealed, by namespace; and whether those of bob can be opened.
+#[derive(Default)]
+pub struct Sealed {
+    pub old: Mutex<HashMap<String, u64>>,
+    pub bobs_key_is_gone: AtomicBool,
+}
+
+#[async_trait]
+impl SealedSecrets for Sealed {
+    async fn rotate(&self, tenant: &Tenant) -> Result<u64, Error> {
+        let id = tenant.id().to_string();
+        if id == BOB && self.bobs_key_is_gone.load(Ordering::Relaxed) {
+            return Err(Error::new(Kind::Internal, "config", "this server has no key 1234"));
+        }
+        Ok(self.old.lock().expect("not poisoned").remove(&id).unwrap_or(0))
     }
 }
 
@@ -140,8 +168,11 @@ impl namespaces::Namespaces for Directory {
         }
     }
 
-    async fn list(&self, caller: &Caller, _: namespaces::ListRequest) -> Result<namespaces::ListResponse, Error> {
+    async fn list(&self, caller: &Caller, request: namespaces::ListRequest) -> Result<namespaces::ListResponse, Error> {
         caller.require_system()?;
+        if request.cursor == "more" {
+            return Ok(namespaces::ListResponse::default());
+        }
         let namespaces = people().into_iter().filter_map(|p| p.namespace).collect();
         Ok(namespaces::ListResponse {
             namespaces,
