@@ -15,21 +15,15 @@ use crate::{commands, out::Output};
     subcommand_value_name = "COMMAND",
     after_help = "Any other word is a service of yours: `micro greeter hello --name Ada` calls Greeter.Hello,\n\
                   `micro greeter --help` shows what it offers.\n\n\
-                  To begin: micro signup, micro run FOLDER, micro status"
+                  To begin: micro signup (or, on a machine of your own, micro server and micro login),\n\
+                  micro new NAME, micro run NAME, micro status"
 )]
 pub struct Cli {
-    /// Use this environment instead of the current one
-    #[arg(
-        short,
-        long,
-        env = "MICRO_ENV",
-        global = true,
-        value_name = "NAME",
-        hide_env_values = true
-    )]
+    /// Use this environment instead of the current one (MICRO_ENV)
+    #[arg(short, long, env = "MICRO_ENV", global = true, value_name = "NAME", hide_env = true)]
     pub env: Option<String>,
 
-    /// How to print data
+    /// How to print data: text, json, or raw as the service sent it (MICRO_OUTPUT)
     #[arg(
         short,
         long,
@@ -37,7 +31,10 @@ pub struct Cli {
         global = true,
         value_enum,
         default_value = "text",
-        hide_env_values = true
+        value_name = "FORM",
+        hide_env = true,
+        hide_default_value = true,
+        hide_possible_values = true
     )]
     pub output: Output,
 
@@ -53,14 +50,17 @@ pub struct Cli {
 /// The commands that are not services.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Account(commands::account::Args),
     Auth(commands::auth::Args),
     Call(commands::call::Args),
+    Cli(commands::cli::Args),
     Config(commands::config::Args),
     Env(commands::env::Args),
     Kill(commands::kill::Args),
     Login(commands::login::Args),
     Logout(commands::logout::Args),
     Logs(commands::logs::Args),
+    Network(commands::network::Args),
     New(commands::new::Args),
     Run(commands::run::Args),
     /// Run the micro server

@@ -1,13 +1,14 @@
 //! The way to a server: one connection, and who calls over it.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use bytes::Bytes;
 use micro_client::{Client, Endpoint};
 use micro_error::{Error, Kind};
 use micro_proto::{
-    auth::{AccountsClient, AuthClient, RulesClient, SessionsClient},
+    auth::{AccountsClient, AuthClient, RulesClient, SessionsClient, UsageClient},
     config::{ConfigClient, WatcherClient},
+    network::NetworkClient,
     registry::RegistryClient,
     runtime::{ReleasesClient, RuntimeClient, SourceClient},
     signup::SessionClient,
@@ -26,6 +27,11 @@ use crate::{
 
 const NAMESPACE_HEADER: &str = "micro-namespace";
 
+/// Whether a server would be on this machine.
+fn is_here(host: &str) -> bool {
+    host == "localhost" || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+}
+
 /// A connection to an environment's server, and who calls over it.
 pub struct Session {
     /// Which server.
@@ -41,11 +47,15 @@ impl Session {
     pub async fn open(env: Env, namespace: String) -> Result<Self> {
         let endpoint = Endpoint::parse(&env.address)
             .map_err(|_| Failure::plain(format!("the environment {:?} has no address to call", env.name)))?;
-        let place = endpoint.to_string();
+        let (place, here) = (endpoint.to_string(), is_here(endpoint.host()));
         let client = Client::connect(endpoint).await.map_err(|_| {
+            let next = match here {
+                true => "Start one with `micro server`, or use another with `micro env set NAME`.",
+                false => "Is this machine on the network? `micro env` shows other servers.",
+            };
             Failure::new(
                 Exit::NotReached,
-                format!("Failed to connect to micro server at {place}"),
+                format!("Failed to connect to micro server at {place}\n{next}"),
             )
         })?;
         Ok(Self {
@@ -117,9 +127,19 @@ impl Session {
         RulesClient::new(self.client.clone())
     }
 
+    /// `auth.Usage`
+    pub fn usage(&self) -> UsageClient<Client> {
+        UsageClient::new(self.client.clone())
+    }
+
     /// `auth.Sessions`
     pub fn logins(&self) -> SessionsClient<Client> {
         SessionsClient::new(self.client.clone())
+    }
+
+    /// `network.Network`
+    pub fn network(&self) -> NetworkClient<Client> {
+        NetworkClient::new(self.client.clone())
     }
 
     /// `registry.Registry`

@@ -56,6 +56,8 @@ pub struct Limits {
     pub message_bytes: Limit,
     /// Open subscriptions, and consumers of events.
     pub subscribers: Limit,
+    /// Groups that consume events, of all topics.
+    pub groups: Limit,
     /// Events published a second, averaged over ten.
     pub events_per_second: Limit,
     /// Open watches: of the registry, and of the configuration.
@@ -109,6 +111,7 @@ impl Limits {
             topic_bytes,
             message_bytes,
             subscribers,
+            groups,
             events_per_second,
             watchers,
             registrations,
@@ -128,6 +131,7 @@ impl Limits {
             topics,
             topic_bytes,
             message_bytes,
+            groups,
             events_per_second,
             subscribers,
             watchers,
@@ -236,6 +240,10 @@ impl Limits {
         },
         subscribers: Limit {
             name: "subscribers",
+            max: 1_000,
+        },
+        groups: Limit {
+            name: "groups",
             max: 1_000,
         },
         events_per_second: Limit {

@@ -2,6 +2,7 @@
 
 use micro_domain::Limit;
 use micro_error::{Error, Kind};
+use micro_tenancy::LimitReached;
 
 /// Why a message or a subscription was refused.
 #[derive(Debug, thiserror::Error)]
@@ -17,8 +18,8 @@ pub enum BrokerError {
     Name(usize),
     #[error("a message of {size} bytes is larger than the limit {} of {}", .limit.name, .limit.max)]
     TooLarge { size: usize, limit: Limit },
-    #[error("This namespace has reached its limit of {} {}", .0.max, .0.name)]
-    Limit(Limit),
+    #[error(transparent)]
+    Limit(#[from] LimitReached),
     #[error(transparent)]
     Exchange(#[from] ExchangeError),
 }
@@ -32,9 +33,7 @@ impl BrokerError {
             Self::TooLarge { limit, .. } => {
                 return Error::new(Kind::TooLarge, format!("limits.{}", limit.name), self.to_string());
             }
-            Self::Limit(limit) => {
-                return Error::new(Kind::TooMany, format!("limits.{}", limit.name), self.to_string());
-            }
+            Self::Limit(reached) => return (*reached).into(),
             Self::Exchange(_) => {
                 return Error::new(Kind::Unavailable, id, "The broker cannot be reached. Please try again.")
                     .because(self);

@@ -14,6 +14,7 @@ mod mailbox;
 mod memory;
 mod redis;
 mod seats;
+mod usage;
 
 use std::sync::Arc;
 

@@ -7,6 +7,8 @@ use std::{
 
 use micro_domain::{Limits, NamespaceId};
 
+use micro_tenancy::LimitReached;
+
 use crate::{Address, BrokerError};
 
 /// Subscribers by topic, by namespace.
@@ -24,15 +26,21 @@ impl Seats {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Subscribers of a namespace, and the topics that they have.
+    pub fn count(&self, namespace: NamespaceId) -> (u64, u64) {
+        let taken = self.taken();
+        taken
+            .get(&namespace)
+            .map_or((0, 0), |topics| (topics.values().sum(), topics.len() as u64))
+    }
+
     /// Takes a seat, if there is one left.
     pub fn take(&self, at: &Address, limits: &Limits) -> Result<Seat, BrokerError> {
         let mut taken = self.taken();
         if let Some(topics) = taken.get(&at.namespace) {
-            if topics.values().sum::<u64>() >= limits.subscribers.max {
-                return Err(BrokerError::Limit(limits.subscribers));
-            }
-            if topics.len() as u64 >= limits.topics.max && !topics.contains_key(&at.topic) {
-                return Err(BrokerError::Limit(limits.topics));
+            LimitReached::check(limits.subscribers, topics.values().sum())?;
+            if !topics.contains_key(&at.topic) {
+                LimitReached::check(limits.topics, topics.len() as u64)?;
             }
         }
         *taken

@@ -2,7 +2,7 @@
 //! Topics never wait for each other.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -61,8 +61,9 @@ impl Appender {
     /// Lets an entry wait; whether it is the first, and nobody appends to its topic.
     fn put(&self, place: &Place, entry: Bytes, done: Told) -> bool {
         let mut topics = self.topics();
-        let idle = !topics.contains_key(&place.key());
-        topics.entry(place.key()).or_default().push((entry, done));
+        let waiting = topics.entry(place.key());
+        let idle = matches!(waiting, Entry::Vacant(_));
+        waiting.or_default().push((entry, done));
         idle
     }
 
@@ -77,7 +78,7 @@ impl Appender {
                     for (number, told) in (first..).zip(told) {
                         let _it_may_have_left = told.send(Ok(number));
                     }
-                    self.stored.count(&place, first + count, bytes).await;
+                    self.stored.count(&place, first + count, bytes);
                 }
                 Err(error) => {
                     let error = Error::from(error);

@@ -3,6 +3,7 @@
 use micro_domain::Limit;
 use micro_error::{Error, Kind};
 use micro_storage::StoreError;
+use micro_tenancy::LimitReached;
 
 /// Why a call was refused.
 #[derive(Debug, thiserror::Error)]
@@ -28,12 +29,18 @@ pub enum EventsError {
     NoGroup,
     #[error("the group has members: stop them first")]
     HasMembers,
-    #[error("Writing to the store directly is not supported")]
-    NoWrite,
     #[error("an event of {size} bytes is larger than the limit {} of {}", .limit.name, .limit.max)]
     TooLarge { size: usize, limit: Limit },
-    #[error("This namespace has reached its limit of {} {}", .0.max, .0.name)]
-    Limit(Limit),
+    #[error(transparent)]
+    Limit(#[from] LimitReached),
+    #[error("This namespace publishes more than {} events a second ({}): try again in {wait} s", .limit.max, .limit.name)]
+    Rate { limit: Limit, wait: i64 },
+    #[error("an event is kept as long as all are: a ttl of its own is not supported")]
+    Ttl,
+    #[error("topic not found")]
+    NoSuchTopic,
+    #[error("somebody consumes this topic: stop them first")]
+    Consumed,
     #[error(transparent)]
     Refused(#[from] Error),
     #[error(transparent)]
@@ -48,13 +55,13 @@ impl EventsError {
             Self::Refused(error) => return error.with_id(id),
             Self::Storage(error) => return Error::from(error).with_id(id),
             Self::TooLarge { limit, .. } => return Error::new(Kind::TooLarge, format!("limits.{}", limit.name), text),
-            Self::Limit(limit) => return Error::new(Kind::TooMany, format!("limits.{}", limit.name), text),
+            Self::Limit(reached) => return reached.into(),
+            Self::Rate { limit, .. } => return Error::new(Kind::TooMany, format!("limits.{}", limit.name), text),
             // Upstream's code, though it is the caller's mistake.
             Self::AckWait => Kind::Internal,
-            Self::Unfinished(_) | Self::HasMembers => Kind::Conflict,
+            Self::Unfinished(_) | Self::HasMembers | Self::Consumed => Kind::Conflict,
             Self::Busy => Kind::Unavailable,
-            Self::NoGroup => Kind::NotFound,
-            Self::NoWrite => Kind::Unimplemented,
+            Self::NoGroup | Self::NoSuchTopic => Kind::NotFound,
             _ => Kind::Invalid,
         };
         Error::new(kind, id, text)

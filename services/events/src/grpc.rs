@@ -1,16 +1,17 @@
-//! `events.Stream`, `events.Store` and `events.Groups`.
+//! `events.Stream`, `events.Store`, `events.Groups` and `events.Topics`.
 
 use async_trait::async_trait;
 use micro_error::Error;
 use micro_proto::events::{
-    ConsumeRequest, DeadLettersRequest, DeadLettersResponse, DeleteGroupRequest, DeleteGroupResponse, Event, Groups,
-    ListGroupsRequest, ListGroupsResponse, PublishRequest, PublishResponse, ReadRequest, ReadResponse, ReplayRequest,
-    ReplayResponse, SeekRequest, SeekResponse, Store, Stream, WriteRequest, WriteResponse,
+    ConsumeRequest, DeadLettersRequest, DeadLettersResponse, DeleteGroupRequest, DeleteGroupResponse,
+    DeleteTopicRequest, DeleteTopicResponse, Event, Groups, ListGroupsRequest, ListGroupsResponse, ListTopicsRequest,
+    ListTopicsResponse, PublishRequest, PublishResponse, ReadRequest, ReadResponse, ReplayRequest, ReplayResponse,
+    SeekRequest, SeekResponse, Store, Stream, Topics, WriteRequest, WriteResponse,
 };
 use micro_rpc::Streaming;
 use micro_tenancy::Caller;
 
-use crate::{App, EventsError};
+use crate::App;
 
 #[async_trait]
 impl Stream for App {
@@ -33,9 +34,11 @@ impl Store for App {
         read.map_err(|e| e.at("events.Store.Read"))
     }
 
-    async fn write(&self, caller: &Caller, _: WriteRequest) -> Result<WriteResponse, Error> {
-        caller.account()?;
-        Err(EventsError::NoWrite.at("events.Store.Write"))
+    async fn write(&self, caller: &Caller, request: WriteRequest) -> Result<WriteResponse, Error> {
+        let written = self.write_event(caller, request).await;
+        written
+            .map(|()| WriteResponse {})
+            .map_err(|e| e.at("events.Store.Write"))
     }
 }
 
@@ -68,5 +71,20 @@ impl Groups for App {
         replayed
             .map(|replayed| ReplayResponse { replayed })
             .map_err(|e| e.at("events.Groups.Replay"))
+    }
+}
+
+#[async_trait]
+impl Topics for App {
+    async fn list(&self, caller: &Caller, request: ListTopicsRequest) -> Result<ListTopicsResponse, Error> {
+        let listed = self.list_topics(caller, request).await;
+        listed.map_err(|e| e.at("events.Topics.List"))
+    }
+
+    async fn delete(&self, caller: &Caller, request: DeleteTopicRequest) -> Result<DeleteTopicResponse, Error> {
+        let deleted = self.delete_topic(caller, request).await;
+        deleted
+            .map(|()| DeleteTopicResponse {})
+            .map_err(|e| e.at("events.Topics.Delete"))
     }
 }

@@ -37,6 +37,11 @@ impl Heads {
         }
     }
 
+    /// Whether somebody consumes the topic here.
+    pub fn is_watched(&self, key: &TopicKey) -> bool {
+        self.watched().get(key).is_some_and(|head| head.receiver_count() > 0)
+    }
+
     /// Forgets topics that nobody waits for any more.
     pub fn tidy(&self) {
         self.watched().retain(|_, head| head.receiver_count() > 0);

@@ -21,8 +21,8 @@ use std::{sync::Arc, time::Duration as Patience};
 
 use micro_clock::{Clock, Ids};
 use micro_domain::{Limits, NamespaceId};
-use micro_limits::InFlight;
-use micro_proto::events::{GroupsServer, StoreServer};
+use micro_limits::{InFlight, Limiter, Rations};
+use micro_proto::events::{GroupsServer, StoreServer, TopicsServer};
 use micro_rpc::Service;
 use micro_storage::{log::Log, records::Records};
 use micro_tenancy::{Authority, bounded::Bounded};
@@ -60,6 +60,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// To find what has grown old in every namespace.
     pub authority: Authority,
+    /// Counts what is published, with other replicas if there are any.
+    pub limiter: Arc<dyn Limiter>,
     /// How much a namespace may do and keep.
     pub limits: Limits,
     /// Whether other servers publish to the same log: then heads are polled, and one replica at a time serves a group.
@@ -75,6 +77,7 @@ pub struct App {
     appender: Appender,
     roster: Roster,
     consumers: InFlight<NamespaceId>,
+    rations: Arc<Rations>,
     producers: Turns<(TopicKey, String)>,
     /// The last event of a producer that is known to be in the log.
     finished: Arc<Bounded<(TopicKey, String), u64>>,
@@ -83,6 +86,8 @@ pub struct App {
 impl App {
     /// The service on its parts.
     pub fn new(parts: Parts) -> Self {
+        let rate = parts.limits.events_per_second;
+        let rations = Rations::per_second(parts.limiter.clone(), rate.name, rate.max);
         let parts = Arc::new(parts);
         let stored = Stored::new(parts.clone(), boot_id());
         let heads = Heads::default();
@@ -93,6 +98,7 @@ impl App {
             heads,
             roster: Roster::default(),
             consumers: InFlight::default(),
+            rations: Arc::new(rations),
             producers: Turns::default(),
             finished: Arc::new(Bounded::new(PRODUCERS)),
         }
@@ -104,7 +110,8 @@ impl App {
         vec![
             Arc::new(StreamDoor::new(app.clone())),
             Arc::new(StoreServer::new(app.clone())),
-            Arc::new(GroupsServer::new(app)),
+            Arc::new(GroupsServer::new(app.clone())),
+            Arc::new(TopicsServer::new(app)),
         ]
     }
 

@@ -1,5 +1,7 @@
 //! A topic of one namespace.
 
+use std::sync::Arc;
+
 use micro_domain::NamespaceId;
 use micro_tenancy::{Caller, Tenant};
 
@@ -17,11 +19,11 @@ pub struct Place {
     /// Whose.
     pub tenant: Tenant,
     /// Its name there.
-    pub topic: String,
+    pub topic: Arc<str>,
 }
 
 /// A topic among those of all namespaces.
-pub type TopicKey = (NamespaceId, String);
+pub type TopicKey = (NamespaceId, Arc<str>);
 
 impl Place {
     /// A topic of the caller's own namespace, whatever its name. As upstream, for those who may also change things.
@@ -31,7 +33,15 @@ impl Place {
             return Err(EventsError::NoTopic);
         }
         check_name(&topic)?;
-        Ok(Self { tenant, topic })
+        Ok(Self::named(&tenant, topic))
+    }
+
+    /// A topic that was found, or all of a namespace: those have no name.
+    pub fn named(tenant: &Tenant, topic: impl Into<Arc<str>>) -> Self {
+        Self {
+            tenant: tenant.clone(),
+            topic: topic.into(),
+        }
     }
 
     /// Its key in this process.

@@ -1,13 +1,16 @@
 //! The commands: which there are, and how one is run.
 
+pub mod account;
 pub mod auth;
 pub mod call;
+pub mod cli;
 pub mod config;
 pub mod env;
 pub mod kill;
 pub mod login;
 pub mod logout;
 pub mod logs;
+pub mod network;
 pub mod new;
 pub mod run;
 #[cfg(feature = "server")]
@@ -64,8 +67,10 @@ fn dispatch(cli: Cli) -> Result {
     };
     let ctx = Ctx::new(out, cli.env)?;
     match command {
+        Command::Account(args) => block_on(account::run(args, &ctx)),
         Command::Auth(args) => block_on(auth::run(args, &ctx)),
         Command::Call(args) => block_on(call::run(args, &ctx)),
+        Command::Cli(args) => block_on(cli::run(args, &ctx)),
         Command::Config(args) => block_on(config::run(args, &ctx)),
         Command::Env(args) => env::run(args, &ctx),
         Command::Kill(args) => block_on(kill::run(args, &ctx)),
@@ -73,6 +78,7 @@ fn dispatch(cli: Cli) -> Result {
         Command::Login(args) => block_on(login::run(args, &ctx)),
         Command::Logout(args) => block_on(logout::run(args, &ctx)),
         Command::Logs(args) => block_on(logs::run(args, &ctx)),
+        Command::Network(args) => block_on(network::run(args, &ctx)),
         Command::New(args) => new::run(&args, &ctx),
         Command::Run(args) => block_on(run::run(args, &ctx)),
         #[cfg(feature = "server")]

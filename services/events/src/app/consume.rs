@@ -10,11 +10,10 @@ use micro_limits::Permit;
 use micro_proto::events::{AckRequest, ConsumeRequest, Event};
 use micro_rpc::Streaming;
 use micro_storage::StoreError;
-use micro_tenancy::Caller;
+use micro_tenancy::{Caller, LimitReached};
 use tokio::{sync::watch, time::sleep};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::GROUPS;
 use crate::{
     App, EventsError, POLL,
     group::{Began, Manner, Member},
@@ -39,7 +38,7 @@ impl App {
         let manner = manner(&request)?;
         let limit = self.parts.limits.subscribers;
         let entered = self.consumers.enter(place.tenant.id(), limit);
-        let permit = entered.map_err(|_| EventsError::Limit(limit))?;
+        let permit = entered.map_err(|_| LimitReached::new(limit, limit.max))?;
         // Watched before the end of the topic is read: nothing is published unseen in between.
         let head = self.heads.watch(&place);
         if request.group.is_empty() && manner.auto_ack {
@@ -84,13 +83,9 @@ impl App {
         if self.stored.group(place, &request.group).await?.is_some() {
             return Ok(());
         }
-        let all = Place {
-            topic: String::new(),
-            ..place.clone()
-        };
-        if self.stored.groups(&all).await?.len() as u64 >= GROUPS.max {
-            return Err(EventsError::Limit(GROUPS));
-        }
+        let all = Place::named(&place.tenant, "");
+        let (limit, groups) = (self.parts.limits.groups, self.stored.groups(&all).await?.len() as u64);
+        LimitReached::check(limit, groups)?;
         let standing = Standing {
             next: self.begin(place, request.number, request.offset).await?,
             ..Standing::default()

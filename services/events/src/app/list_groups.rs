@@ -15,16 +15,10 @@ impl App {
         request: ListGroupsRequest,
     ) -> Result<ListGroupsResponse, EventsError> {
         let tenant = caller.enter_as_admin("")?;
-        let asked = Place {
-            tenant: tenant.clone(),
-            topic: request.topic,
-        };
+        let asked = Place::named(&tenant, request.topic);
         let (mut groups, mut extents) = (Vec::new(), HashMap::new());
         for (topic, name, standing) in self.stored.groups(&asked).await? {
-            let place = Place {
-                tenant: tenant.clone(),
-                topic: topic.clone(),
-            };
+            let place = Place::named(&tenant, topic.as_str());
             let extent = match extents.entry(topic.clone()) {
                 Entry::Occupied(known) => *known.get(),
                 Entry::Vacant(new) => *new.insert(self.parts.log.extent(&tenant, &place.in_log()).await?),

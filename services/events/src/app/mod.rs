@@ -8,18 +8,13 @@ mod publish;
 mod publish_once;
 mod read_events;
 mod seek_group;
+mod topics;
+mod usage;
 
-use micro_domain::Limit;
 use micro_storage::StoreError;
 use time::OffsetDateTime;
 
 use crate::{App, EventsError, place::Place};
-
-/// The groups of a namespace.
-pub(crate) const GROUPS: Limit = Limit {
-    name: "groups",
-    max: 1_000,
-};
 
 impl App {
     /// Removes what is older than events are kept, of all namespaces.

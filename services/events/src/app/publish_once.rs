@@ -60,11 +60,11 @@ impl App {
         if !self.stored.produce(place, producer, &next).await? {
             return Err(EventsError::Busy);
         }
-        event.id = next.id;
-        self.appender.append(place, Stored::encode(&event)).await?;
+        event.id = next.id.clone();
+        self.appender.append(place, Stored::encode(event)).await?;
         self.finished.insert((place.key(), producer.to_owned()), sequence);
         Ok(PublishResponse {
-            id: event.id,
+            id: next.id,
             duplicate: false,
         })
     }

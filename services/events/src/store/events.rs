@@ -15,11 +15,11 @@ const READ: usize = 256;
 
 impl Stored {
     /// An event as it is stored: what its place says is left out.
-    pub fn encode(event: &Event) -> Bytes {
+    pub fn encode(event: Event) -> Bytes {
         let bare = Event {
             topic: String::new(),
             number: 0,
-            ..event.clone()
+            ..event
         };
         bare.encode_to_vec().into()
     }
@@ -32,7 +32,7 @@ impl Stored {
             let event = Event::decode(entry.payload);
             let event = event.map_err(|_| StoreError::Damaged("an event does not parse".into()))?;
             Ok(Event {
-                topic: place.topic.clone(),
+                topic: place.topic.to_string(),
                 number: entry.offset,
                 ..event
             })

@@ -33,7 +33,8 @@ pub struct Stored {
     pub parts: Arc<Parts>,
     /// Names this process among replicas.
     pub boot: Uuid,
-    topics: Arc<Bounded<TopicKey, ()>>,
+    /// Topics that are written down, as of when: unix seconds.
+    topics: Arc<Bounded<TopicKey, i64>>,
     namespaces: Arc<Bounded<NamespaceId, ()>>,
     /// Bytes published to a topic since its last mark.
     uncounted: Arc<Bounded<TopicKey, u64>>,

@@ -5,7 +5,7 @@ use micro_storage::{
     StoreError,
     records::{Expect, Key, Record, Scan, Write, Written},
 };
-use micro_tenancy::SystemTask;
+use micro_tenancy::{LimitReached, SystemTask, Tenant};
 use serde::{Deserialize, Serialize};
 
 use super::{Stored, parse};
@@ -26,27 +26,98 @@ struct Taken {
     marks: Vec<(u64, u64)>,
 }
 
+/// How many topics a namespace has: written with each of them, so that many at once do not pass the limit.
+fn count_key() -> Key {
+    Key::core("events-topics-count", "topics")
+}
+
 impl Stored {
     /// Writes down that there is such a topic, if the namespace may have one more.
     pub async fn ensure_topic(&self, place: &Place) -> Result<(), EventsError> {
-        if self.topics.get(&place.key()).is_some() {
+        let (records, now) = (&self.parts.records, self.parts.clock.now());
+        if self.knows(place, now.unix_timestamp()) {
             return Ok(());
         }
         self.ensure_namespace(place.tenant.namespace()).await?;
-        let (records, now) = (&self.parts.records, self.parts.clock.now());
-        let key = Key::core(TOPICS, place.topic.as_str());
-        if records.get(&place.tenant, std::slice::from_ref(&key), now).await? == [None] {
-            let limit = self.parts.limits.topics;
-            let topics = self.all(&place.tenant, Scan::core(TOPICS, "")).await?;
-            if topics.len() as u64 >= limit.max {
-                return Err(EventsError::Limit(limit));
+        let keys = [Key::core(TOPICS, &*place.topic), count_key()];
+        loop {
+            let mut found = records.get(&place.tenant, &keys, now).await?.into_iter();
+            if found.next().flatten().is_some() {
+                break;
             }
+            let counted = found.next().flatten();
+            let count = self.counted(&place.tenant, counted.as_ref()).await?;
+            LimitReached::check(self.parts.limits.topics, count)?;
+            let [topic, of_all] = keys.clone();
             let value = serde_json::to_vec(&Taken::default()).map_err(StoreError::failed)?;
-            let write = Write::put(key, value).expecting(Expect::Absent);
-            let _made_by_another_just_now = records.write(&place.tenant, vec![write], now).await?;
+            let batch = vec![
+                Write::put(topic, value).expecting(Expect::Absent),
+                Write::put(of_all, (count + 1).to_string()).expecting(as_read(counted.as_ref())),
+            ];
+            if let Written::Done(_) = records.write(&place.tenant, batch, now).await? {
+                break;
+            }
         }
-        self.topics.insert(place.key(), ());
+        self.topics.insert(place.key(), now.unix_timestamp());
         Ok(())
+    }
+
+    /// Whether the topic is known to be written down: where there are replicas, another may have removed it since.
+    fn knows(&self, place: &Place, now: i64) -> bool {
+        const BELIEVED: i64 = 5;
+        let since = self.topics.get(&place.key());
+        since.is_some_and(|since| !self.parts.shared || now - since < BELIEVED)
+    }
+
+    /// How many topics a namespace has.
+    pub async fn count_topics(&self, tenant: &Tenant) -> Result<u64, StoreError> {
+        let now = self.parts.clock.now();
+        let found = self.parts.records.get(tenant, &[count_key()], now).await?;
+        self.counted(tenant, found.into_iter().flatten().next().as_ref()).await
+    }
+
+    async fn counted(&self, tenant: &Tenant, found: Option<&Record>) -> Result<u64, StoreError> {
+        match found {
+            Some(record) => parse("the number of topics", record),
+            None => Ok(self.topics_of(tenant, "").await?.len() as u64),
+        }
+    }
+
+    /// The names of a namespace's topics that begin so, in order.
+    pub async fn topics_of(&self, tenant: &Tenant, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let topics = self.all(tenant, Scan::core(TOPICS, prefix)).await?;
+        Ok(topics.into_iter().map(|record| record.key).collect())
+    }
+
+    /// Whether there is such a topic.
+    pub async fn has_topic(&self, place: &Place) -> Result<bool, StoreError> {
+        let keys = [Key::core(TOPICS, &*place.topic)];
+        let now = self.parts.clock.now();
+        let found = self.parts.records.get(&place.tenant, &keys, now).await?;
+        Ok(found.iter().any(Option::is_some))
+    }
+
+    /// Forgets a topic.
+    pub async fn remove_topic(&self, place: &Place) -> Result<(), StoreError> {
+        let (records, now) = (&self.parts.records, self.parts.clock.now());
+        let keys = [Key::core(TOPICS, &*place.topic), count_key()];
+        self.topics.remove(&place.key());
+        loop {
+            let mut found = records.get(&place.tenant, &keys, now).await?.into_iter();
+            let Some(topic) = found.next().flatten() else {
+                return Ok(());
+            };
+            let counted = found.next().flatten();
+            let count = self.counted(&place.tenant, counted.as_ref()).await?;
+            let [key, of_all] = keys.clone();
+            let batch = vec![
+                Write::delete(key).expecting(Expect::Version(topic.version)),
+                Write::put(of_all, count.saturating_sub(1).to_string()).expecting(as_read(counted.as_ref())),
+            ];
+            if let Written::Done(_) = records.write(&place.tenant, batch, now).await? {
+                return Ok(());
+            }
+        }
     }
 
     /// Writes down that the namespace has topics: for the sweep.
@@ -62,37 +133,42 @@ impl Stored {
         Ok(())
     }
 
-    /// Counts what was published, up to but without the event `next`; trims the topic when it is too much.
-    pub async fn count(&self, place: &Place, next: u64, bytes: usize) {
+    /// Counts what was published, up to but without the event `next`; trims the topic when it is too much. Nobody who
+    /// publishes waits for it.
+    pub fn count(&self, place: &Place, next: u64, bytes: usize) {
         let key = place.key();
         let uncounted = self.uncounted.get(&key).unwrap_or_default() + bytes as u64;
         if uncounted < self.parts.limits.topic_bytes.max / PIECES {
             self.uncounted.insert(key, uncounted);
             return;
         }
-        match self.mark(place, next, uncounted).await {
-            Ok(()) => self.uncounted.insert(key, 0),
-            Err(error) => {
-                self.uncounted.insert(key, uncounted);
+        self.uncounted.insert(key.clone(), 0);
+        let (stored, place) = (self.clone(), place.clone());
+        tokio::spawn(async move {
+            if let Err(error) = stored.mark(&place, next, uncounted).await {
+                let more = stored.uncounted.get(&key).unwrap_or_default();
+                stored.uncounted.insert(key, more + uncounted);
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, "a topic's size was not written down");
             }
-        }
+        });
     }
 
     async fn mark(&self, place: &Place, next: u64, bytes: u64) -> Result<(), StoreError> {
         let (records, now) = (&self.parts.records, self.parts.clock.now());
-        let key = Key::core(TOPICS, place.topic.as_str());
+        let key = Key::core(TOPICS, &*place.topic);
         loop {
             let found = records.get(&place.tenant, std::slice::from_ref(&key), now).await?;
-            let found = found.into_iter().next().flatten();
-            let mut taken: Taken = found.as_ref().map_or(Ok(Taken::default()), |r| parse("a topic", r))?;
+            // None where it was deleted meanwhile: whoever publishes next begins it again.
+            let Some(found) = found.into_iter().next().flatten() else {
+                return Ok(());
+            };
+            let mut taken: Taken = parse("a topic", &found)?;
             taken.bytes += bytes;
             taken.marks.push((next, taken.bytes));
             let before = taken.trim(self.parts.limits.topic_bytes.max);
             let value = serde_json::to_vec(&taken).map_err(StoreError::failed)?;
-            let expect = found.as_ref().map_or(Expect::Absent, |r| Expect::Version(r.version));
-            let write = Write::put(key.clone(), value).expecting(expect);
+            let write = Write::put(key.clone(), value).expecting(Expect::Version(found.version));
             if let Written::Done(_) = records.write(&place.tenant, vec![write], now).await? {
                 if let Some(before) = before {
                     self.parts.log.trim(&place.tenant, &place.in_log(), before).await?;
@@ -108,17 +184,18 @@ impl Stored {
         for record in self.all(&self.platform(), Scan::core(NAMESPACES, "")).await? {
             let namespace: Namespace = parse("a namespace with topics", &record)?;
             let tenant = self.parts.authority.enter(SystemTask::Sweep, namespace);
-            for Record { key: topic, .. } in self.all(&tenant, Scan::core(TOPICS, "")).await? {
-                let place = Place {
-                    tenant: tenant.clone(),
-                    topic,
-                };
+            for topic in self.topics_of(&tenant, "").await? {
+                let place = Place::named(&tenant, topic);
                 let number = self.parts.log.offset_at(&tenant, &place.in_log(), before).await?;
                 self.parts.log.trim(&tenant, &place.in_log(), number).await?;
             }
         }
         Ok(())
     }
+}
+
+fn as_read(found: Option<&Record>) -> Expect {
+    found.map_or(Expect::Absent, |record| Expect::Version(record.version))
 }
 
 impl Taken {

@@ -7,6 +7,7 @@ use micro_clock::TestClock;
 use micro_domain::Limits;
 use micro_error::Error;
 use micro_events::{App, Parts};
+use micro_limits::{Limiter, MemoryLimiter};
 use micro_proto::events::{
     AckRequest, ConsumeRequest, DeadLetter, DeadLettersRequest, Event, Groups, PublishRequest, PublishResponse,
     ReadRequest, Store, Stream,
@@ -30,6 +31,7 @@ pub struct World {
     pub clock: TestClock,
     log: Arc<dyn Log>,
     records: Arc<dyn Records>,
+    limiter: Arc<dyn Limiter>,
     limits: Limits,
     shared: bool,
 }
@@ -41,17 +43,17 @@ impl World {
 
     pub fn with(limits: Limits) -> Self {
         let (log, records) = (Arc::new(MemoryLog::default()), Arc::new(MemoryRecords::default()));
-        Self::build(log, records, TestClock::default(), limits, false)
+        Self::build(log, records, TestClock::default(), limiter(), limits, false)
     }
 
     pub fn on(log: Arc<dyn Log>, records: Arc<dyn Records>) -> Self {
-        Self::build(log, records, TestClock::default(), Limits::DEVELOPER, false)
+        Self::build(log, records, TestClock::default(), limiter(), Limits::DEVELOPER, false)
     }
 
     /// One of several on the same storage.
     pub fn replica() -> Self {
         let (log, records) = (Arc::new(MemoryLog::default()), Arc::new(MemoryRecords::default()));
-        Self::build(log, records, TestClock::default(), Limits::DEVELOPER, true)
+        Self::build(log, records, TestClock::default(), limiter(), Limits::DEVELOPER, true)
     }
 
     /// Another process on the same storage: what is in memory only, it has not.
@@ -60,19 +62,28 @@ impl World {
             clock,
             log,
             records,
+            limiter,
             limits,
             shared,
             ..
         } = self.clone();
-        Self::build(log, records, clock, limits, shared)
+        Self::build(log, records, clock, limiter, limits, shared)
     }
 
-    fn build(log: Arc<dyn Log>, records: Arc<dyn Records>, clock: TestClock, limits: Limits, shared: bool) -> Self {
+    fn build(
+        log: Arc<dyn Log>,
+        records: Arc<dyn Records>,
+        clock: TestClock,
+        limiter: Arc<dyn Limiter>,
+        limits: Limits,
+        shared: bool,
+    ) -> Self {
         let events = App::new(Parts {
             log: log.clone(),
             records: records.clone(),
             clock: Arc::new(clock.clone()),
             authority: authority(),
+            limiter: limiter.clone(),
             limits,
             shared,
         });
@@ -81,6 +92,7 @@ impl World {
             clock,
             log,
             records,
+            limiter,
             limits,
             shared,
         }
@@ -137,6 +149,10 @@ impl World {
         };
         self.events.dead_letters(caller, request).await.expect("own").letters
     }
+}
+
+fn limiter() -> Arc<dyn Limiter> {
+    Arc::new(MemoryLimiter::default())
 }
 
 pub struct Consumer {

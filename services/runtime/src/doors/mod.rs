@@ -4,6 +4,7 @@ mod logs;
 mod releases;
 mod runtime;
 mod source;
+mod usage;
 
 use micro_domain::ServiceName;
 use micro_error::{Error, Kind};
