@@ -5,14 +5,13 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use micro_broker::{Exchange, MemoryExchange, RedisExchange};
 use micro_domain::Limits;
-use micro_rpc::Service;
 use micro_serve::Config;
 use secrecy::ExposeSecret;
 
-use super::{core::Ground, stores::Stores};
+use super::{core::Ground, stores::Stores, usage::Serving};
 
 /// Both, at work. With Redis other servers may publish too, but to a `local` one's file.
-pub async fn start(config: &Config, ground: &Ground, stores: &Stores, local: bool) -> Result<Vec<Arc<dyn Service>>> {
+pub async fn start(config: &Config, ground: &Ground, stores: &Stores, local: bool) -> Result<Serving> {
     let exchange: Arc<dyn Exchange> = match &config.redis_url {
         Some(url) => Arc::new(RedisExchange::connect(url.expose_secret()).await.context("REDIS_URL")?),
         None => Arc::new(MemoryExchange::default()),
@@ -25,12 +24,16 @@ pub async fn start(config: &Config, ground: &Ground, stores: &Stores, local: boo
         log: stores.log.clone(),
         records: stores.records.clone(),
         clock: ground.clock.clone(),
+        limiter: ground.limiter.clone(),
         authority: ground.authority.clone(),
         limits: Limits::DEVELOPER,
         shared: config.redis_url.is_some() && !local,
     });
     let mut services = broker.services();
     services.extend(events.services());
-    tokio::spawn(events.keep());
-    Ok(services)
+    tokio::spawn(events.clone().keep());
+    Ok(Serving {
+        services,
+        reports: vec![Arc::new(broker), Arc::new(events)],
+    })
 }

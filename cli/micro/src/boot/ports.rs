@@ -7,9 +7,10 @@ use micro_domain::{AccountId, Email, Namespace, NamespaceName};
 use micro_error::{Error, Kind};
 use micro_gateway::FindNamespace;
 use micro_namespaces::{NamespacesService, Wall};
+use micro_operators::SealedSecrets;
 use micro_proto::namespaces::{FindIdentityRequest, Identities};
 use micro_runtime::Runtime;
-use micro_tenancy::{Authority, SystemTask};
+use micro_tenancy::{Authority, SystemTask, Tenant};
 
 /// Auth's directory: where an address belongs, as the platform's identities say.
 pub struct Directory {
@@ -103,6 +104,32 @@ impl Wall for RuntimeWall {
 
     async fn lower(&self, namespace: &Namespace) -> Result<(), Error> {
         self.runtime()?.evict(namespace).await
+    }
+}
+
+/// Configuration's secrets, for the operators who change its keys. Config is put in its place once it exists.
+#[derive(Default)]
+pub struct Secrets(OnceLock<micro_config::App>);
+
+impl Secrets {
+    /// Puts config in its place. The first one stays.
+    pub fn attach(&self, config: micro_config::App) {
+        let _first_stays = self.0.set(config);
+    }
+}
+
+#[async_trait]
+impl SealedSecrets for Secrets {
+    async fn rotate(&self, tenant: &Tenant) -> Result<u64, Error> {
+        let starting = || {
+            Error::new(
+                Kind::Unavailable,
+                "config",
+                "The server is still starting. Please try again.",
+            )
+        };
+        let config = self.0.get().ok_or_else(starting)?;
+        config.rotate(tenant).await.map_err(|e| e.at("config.rotate"))
     }
 }
 
