@@ -1,5 +1,6 @@
 //! What every command is handed: where to print, what is remembered, and the way to the server.
 
+use clap::ValueEnum;
 use micro_clock::{Clock, SystemClock};
 use time::OffsetDateTime;
 
@@ -40,6 +41,13 @@ impl Ctx {
     /// The environment this command is for.
     pub fn env(&self) -> Result<Env> {
         envs::resolve(&self.config()?, self.env.as_deref())
+    }
+
+    /// Has another command of ours print and call as this one was told to.
+    pub fn tell_env(&self, command: &mut std::process::Command) {
+        let form = self.out.form().to_possible_value();
+        command.envs(form.map(|form| ("MICRO_OUTPUT", form.get_name().to_owned())));
+        command.envs(self.env.iter().map(|name| ("MICRO_ENV", name)));
     }
 
     /// The namespace in use in an environment.

@@ -29,7 +29,11 @@ const NAMESPACE_HEADER: &str = "micro-namespace";
 
 /// Whether a server would be on this machine.
 fn is_here(host: &str) -> bool {
-    host == "localhost" || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+    host == "localhost"
+        || host
+            .trim_matches(['[', ']'])
+            .parse()
+            .is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
 /// A connection to an environment's server, and who calls over it.

@@ -27,7 +27,7 @@ pub async fn run(_: Args, ctx: &Ctx) -> Result {
     ended.map_err(|why| {
         let message = format!(
             "Logged out here, but the session on the server could not be ended: {}",
-            why.message
+            why.message.lines().next().unwrap_or_default()
         );
         Failure::new(why.exit, message)
     })

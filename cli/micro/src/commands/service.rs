@@ -7,6 +7,7 @@ use std::{
     path::PathBuf,
 };
 
+use clap::CommandFactory;
 use futures::StreamExt;
 use micro_error::Kind;
 use micro_proto::registry::{Endpoint, GetRequest, Options, Registry, Service};
@@ -14,6 +15,7 @@ use micro_tenancy::Metadata;
 
 use super::call;
 use crate::{
+    args::Cli,
     ctx::{Ctx, DEFAULT_NAMESPACE},
     exit::{Exit, Failure, Result},
     remote::Session,
@@ -24,8 +26,21 @@ use crate::{
 const CORE: [&str; 11] = [
     "network", "runtime", "registry", "config", "store", "broker", "router", "auth", "proxy", "api", "events",
 ];
-/// Commands of Micro that this version has not got.
-const MISSING: [&str; 6] = ["cli", "gen", "init", "network", "new", "service"];
+/// Commands of Micro's that there are not here, and what there is instead.
+const ELSEWHERE: [(&str, &str); 3] = [
+    (
+        "gen",
+        "Services describe themselves: there is nothing to generate. `micro new NAME` begins one.",
+    ),
+    (
+        "init",
+        "Profiles are configuration here, not programs. See `micro server --help`.",
+    ),
+    (
+        "service",
+        "The core services run together in one process, `micro server`. Run one of your own with `micro run FOLDER`.",
+    ),
+];
 
 /// Runs it: a program `micro-WORD` on the path, or the service of that name.
 pub fn run(words: Vec<OsString>, ctx: &Ctx) -> Result {
@@ -45,21 +60,26 @@ pub fn run(words: Vec<OsString>, ctx: &Ctx) -> Result {
             .collect::<Vec<_>>()
     };
     let name = first.to_string_lossy().into_owned();
-    if MISSING.contains(&name.as_str()) || (cfg!(not(feature = "server")) && name == "server") {
-        return Err(Failure::plain(format!(
-            "`micro {name}` is not in this version yet. See `micro --help` for what is."
-        )));
+    if cfg!(not(feature = "server")) && name == "server" {
+        return Err(Failure::plain(
+            "This `micro` is the command line alone: install the one with the server in it.",
+        ));
+    }
+    if let Some((_, instead)) = ELSEWHERE.iter().find(|(word, _)| *word == name) {
+        return Err(Failure::plain(format!("There is no `micro {name}`. {instead}")));
     }
     super::block_on(call_service(&name, texts(rest), ctx))
 }
 
+/// Whether it is a service of the platform's own.
+pub fn is_core(service: &str) -> bool {
+    CORE.contains(&service)
+}
+
 /// The namespace in which a service is called: the platform's own for its services.
 pub fn home_of(service: &str, namespace: &str) -> String {
-    if CORE.contains(&service) {
-        DEFAULT_NAMESPACE.into()
-    } else {
-        namespace.into()
-    }
+    let home = if is_core(service) { DEFAULT_NAMESPACE } else { namespace };
+    home.into()
 }
 
 async fn call_service(name: &str, args: Vec<String>, ctx: &Ctx) -> Result {
@@ -110,9 +130,40 @@ async fn find_service(name: &str, session: &Session) -> Result<(String, Service)
             Err(e) => return Err(session.explain(&e)),
         }
     }
+    let meant = meant(name).map_or_else(String::new, |word| format!("\nDid you mean `micro {word}`?"));
     Err(Failure::plain(format!(
-        "Unrecognized micro command: {name}. Please refer to 'micro --help'"
+        "Unrecognized micro command: {name}. Please refer to 'micro --help'{meant}"
     )))
+}
+
+/// The command that a word is nearly.
+fn meant(word: &str) -> Option<String> {
+    let cli = Cli::command();
+    let names = cli.get_subcommands().map(|command| command.get_name().to_owned());
+    let near = names.map(|name| (distance(word, &name), name));
+    near.filter(|(distance, name)| *distance <= 1 + name.len() / 5)
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// How many letters are to be changed, added, left out or swapped with the next, to make one word the other.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
+    for (i, letter) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, other) in b.iter().enumerate() {
+            let mut least = (rows[i][j] + usize::from(letter != other))
+                .min(rows[i][j + 1] + 1)
+                .min(row[j] + 1);
+            if i > 0 && j > 0 && *letter == b[j - 1] && a[i - 1] == *other {
+                least = least.min(rows[i - 1][j - 1] + 1);
+            }
+            row.push(least);
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
 }
 
 fn help(service: &Service, words: &[String]) -> Result<String> {
@@ -214,6 +265,15 @@ mod tests {
             )
         );
         assert!(help(&service(), &["nope".into()]).is_err());
+    }
+
+    #[test]
+    fn a_word_that_is_nearly_a_command_is_told_so() {
+        assert_eq!(meant("servcies").as_deref(), Some("services"));
+        assert_eq!(meant("staus").as_deref(), Some("status"));
+        assert_eq!(meant("rnu").as_deref(), Some("run"));
+        assert_eq!(meant("greeter"), None);
+        assert_eq!(meant("helloworld"), None);
     }
 
     #[test]

@@ -36,7 +36,9 @@ fn a_server_that_is_down_is_named() {
     let ada = Terminal::new();
     ada.silent(&["env", "add", "down", NOWHERE]);
     ada.silent(&["env", "set", "down"]);
-    let words = format!("Failed to connect to micro server at {NOWHERE}\n");
+    let words = format!(
+        "Failed to connect to micro server at {NOWHERE}\nStart one with `micro server`, or use another with `micro env set NAME`.\n"
+    );
     for args in [
         &["services"][..],
         &["login", "--username", "a", "--password", "b"],

@@ -4,6 +4,7 @@ mod accounts;
 mod environments;
 mod errors;
 mod fake;
+mod interactive;
 mod kept;
 mod keyboard;
 mod logins;
