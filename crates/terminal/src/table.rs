@@ -31,6 +31,42 @@ pub fn render(rows: &[Vec<String>], fill: Fill) -> String {
     text
 }
 
+/// The rows in a box, under a header in capitals and in the middle; numbers stand on the right (reference/micro-wire
+/// §4.12).
+pub fn boxed(header: &[&str], rows: &[Vec<String>]) -> String {
+    let length = |text: &str| text.chars().count();
+    let widest = |c: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(c)).map(|cell| length(cell));
+        cells.max().unwrap_or(0).max(length(header[c]))
+    };
+    let widths: Vec<usize> = (0..header.len()).map(widest).collect();
+    let border: String = widths
+        .iter()
+        .map(|width| format!("+{}", "-".repeat(width + 2)))
+        .collect();
+    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+    let title = |(text, width): (&&str, &usize)| {
+        let gap = width - length(text);
+        let left = gap / 2;
+        format!("{}{}{}", " ".repeat(left), text.to_uppercase(), " ".repeat(gap - left))
+    };
+    let cell = |(text, width): (&String, &usize)| {
+        let gap = " ".repeat(width - length(text));
+        match text.parse::<f64>() {
+            Ok(_) => gap + text,
+            Err(_) => text.clone() + &gap,
+        }
+    };
+    let mut text = format!(
+        "{border}+\n{}{border}+\n",
+        line(header.iter().zip(&widths).map(title).collect())
+    );
+    for row in rows {
+        text.push_str(&line(row.iter().zip(&widths).map(cell).collect()));
+    }
+    text + &border + "+\n"
+}
+
 fn gap(width: usize, used: usize, fill: Fill) -> String {
     const TAB: usize = 8;
     match fill {
@@ -70,6 +106,20 @@ mod tests {
             render(&table, Fill::Tabs),
             "NAME\t\tVERSION\tSOURCE\t\t\t\t\tSTATUS\tBUILD\tUPDATED\tMETADATA\n\
              helloworld\tlatest\tgithub.com/micro/services/helloworld\trunning\tn/a\t4s ago\towner=admin, group=micro\n"
+        );
+    }
+
+    #[test]
+    fn a_box_has_its_titles_in_the_middle_and_numbers_on_the_right() {
+        let table = rows(&[&["greeter", "1"], &["å", "10"]]);
+        assert_eq!(
+            boxed(&["service", "metric"], &table),
+            "+---------+--------+\n| SERVICE | METRIC |\n+---------+--------+\n\
+             | greeter |      1 |\n| å       |     10 |\n+---------+--------+\n"
+        );
+        assert_eq!(
+            boxed(&["id"], &rows(&[&["abcde"]])),
+            "+-------+\n|  ID   |\n+-------+\n| abcde |\n+-------+\n"
         );
     }
 

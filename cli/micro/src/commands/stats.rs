@@ -1,90 +1,139 @@
 //! `micro stats`: what services say of themselves.
 
-use micro_error::Kind;
+use clap::ValueEnum;
 use micro_proto::{
     debug::StatsResponse,
-    registry::{GetRequest, Options, Registry, Service},
+    registry::{Node, Service},
 };
 use micro_tenancy::Metadata;
+use serde_json::json;
 use time::{OffsetDateTime, macros::format_description};
 
+use super::{
+    service::{home_of, is_core},
+    services::{names_in, versions_of},
+};
 use crate::{
-    ctx::Ctx,
+    ctx::{Ctx, DEFAULT_NAMESPACE},
     exit::{Exit, Failure, Result},
     remote::Session,
     span,
     table::{self, Fill},
 };
 
+/// Names the node that is to answer.
+const NODE_HEADER: &str = "micro-node";
+
 /// Query the stats of specified service(s), e.g micro stats srv1 srv2 srv3
 #[derive(Debug, clap::Args)]
-#[command(arg_required_else_help = true, after_help = "Example:\n  micro stats greeter")]
+#[command(
+    arg_required_else_help = true,
+    after_help = "Examples:\n  micro stats greeter\n  micro stats --all custom\n  micro stats store --output json"
+)]
 pub struct Args {
     /// The services
-    #[arg(required = true, value_name = "SERVICE")]
+    #[arg(required_unless_present = "all", value_name = "SERVICE")]
     services: Vec<String>,
+
+    /// All services: the core's, or the namespace's own
+    #[arg(long, value_enum, value_name = "KIND", conflicts_with = "services")]
+    all: Option<All>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum All {
+    /// The core's
+    Builtin,
+    /// The namespace's own
+    Custom,
+}
+
+/// One version of a service, and each of its nodes with its figures.
+struct Block {
+    service: Service,
+    nodes: Vec<(Node, StatsResponse)>,
 }
 
 /// Runs it.
 pub async fn run(args: Args, ctx: &Ctx) -> Result {
-    let session = ctx.session().await?;
-    let mut found = Vec::new();
-    for name in &args.services {
-        found.extend(one(name, &session).await?);
-    }
-    if found.is_empty() {
-        return Err(Failure::plain("Service not found"));
+    let session = ctx.logged_in().await?;
+    let names = match args.all {
+        Some(all) => names_of(all, &session).await?,
+        None => args.services,
+    };
+    let mut blocks = Vec::new();
+    for name in &names {
+        blocks.extend(blocks_of(name, &session).await?);
     }
     if ctx.out.json() {
-        let rows = found.iter().map(
-            |(service, stats)| serde_json::json!({"service": service.name, "version": service.version, "stats": stats}),
-        );
+        let rows = blocks.iter().flat_map(|Block { service, nodes }| {
+            nodes.iter().map(move |(node, stats)| {
+                json!({
+                    "service": service.name,
+                    "version": service.version,
+                    "node": node.id,
+                    "address": node.address,
+                    "stats": stats,
+                })
+            })
+        });
         ctx.out.value(&rows.collect::<Vec<_>>())?;
     } else {
-        found
-            .iter()
-            .for_each(|(service, stats)| ctx.out.raw(&text(service, stats)));
+        blocks.iter().for_each(|block| ctx.out.raw(&text(block)));
     }
     Ok(Exit::Done)
 }
 
-/// Each version of a service with the statistics of whichever instance answers: the proxy chooses it.
-async fn one(name: &str, session: &Session) -> Result<Vec<(Service, StatsResponse)>> {
-    let home = super::service::home_of(name, &session.namespace);
-    let options = Some(Options {
-        ttl: 0,
-        domain: home.clone(),
-    });
-    let request = GetRequest {
-        service: name.to_owned(),
-        options,
+async fn names_of(all: All, session: &Session) -> Result<Vec<String>> {
+    let (domain, core, none) = match all {
+        All::Builtin => (DEFAULT_NAMESPACE, true, "no builtin service(s) found"),
+        All::Custom => (session.namespace.as_str(), false, "no custom service(s) found"),
     };
-    let answer = session
-        .registry()
-        .get_service(&session.caller(), request)
-        .await
-        .map_err(|e| match e.kind() {
-            Kind::NotFound => Failure::plain("Service not found"),
-            _ => session.explain(&e),
-        })?;
-    let caller = session.caller_in(&home, Metadata::new());
-    let mut found = Vec::new();
-    for service in answer.services {
-        let stats = session
-            .call_json(&caller, name, "Debug.Stats", "{}".into())
-            .await
-            .map_err(|e| session.explain(&e))?;
-        let stats = serde_json::from_slice(&stats).map_err(|e| Failure::because("reading the statistics", e))?;
-        found.push((service, stats));
+    let mut names = names_in(domain, session).await?;
+    names.retain(|name| is_core(name) == core);
+    if names.is_empty() {
+        return Err(Failure::plain(none));
     }
-    Ok(found)
+    Ok(names)
 }
 
-fn text(service: &Service, stats: &StatsResponse) -> String {
+async fn blocks_of(name: &str, session: &Session) -> Result<Vec<Block>> {
+    let home = home_of(name, &session.namespace);
+    let mut blocks = Vec::new();
+    for service in versions_of(name, &home, session).await? {
+        let mut nodes = Vec::new();
+        for node in &service.nodes {
+            let named = Metadata::from([(NODE_HEADER.to_owned(), node.id.clone())]);
+            nodes.push((node.clone(), figures(name, &home, named, session).await?));
+        }
+        if nodes.is_empty() {
+            // The core's own: it answers where it was asked.
+            let here = Node {
+                id: service.name.clone(),
+                address: session.env.address.clone(),
+                ..Default::default()
+            };
+            nodes.push((here, figures(name, &home, Metadata::new(), session).await?));
+        }
+        blocks.push(Block { service, nodes });
+    }
+    Ok(blocks)
+}
+
+async fn figures(name: &str, home: &str, metadata: Metadata, session: &Session) -> Result<StatsResponse> {
+    let caller = session.caller_in(home, metadata);
+    let stats = session
+        .call_json(&caller, name, "Debug.Stats", "{}".into())
+        .await
+        .map_err(|e| session.explain(&e))?;
+    serde_json::from_slice(&stats).map_err(|e| Failure::because("reading the statistics", e))
+}
+
+fn text(block: &Block) -> String {
     let header = ["NODE", "ADDRESS:PORT", "STARTED", "UPTIME", "MEMORY", "THREADS", "GC"]
         .map(str::to_owned)
         .to_vec();
-    let row = |node: &micro_proto::registry::Node| {
+    let row = |(node, stats): &(Node, StatsResponse)| {
         vec![
             node.id.clone(),
             node.address.clone(),
@@ -95,12 +144,10 @@ fn text(service: &Service, stats: &StatsResponse) -> String {
             format!("{:?}", std::time::Duration::from_nanos(stats.gc)),
         ]
     };
-    let rows: Vec<_> = std::iter::once(header).chain(service.nodes.iter().map(row)).collect();
+    let rows: Vec<_> = std::iter::once(header).chain(block.nodes.iter().map(row)).collect();
     let table = table::render(&rows, Fill::Spaces(4));
-    format!(
-        "SERVICE    {}\n\nVERSION    {}\n\n{table}\n",
-        service.name, service.version
-    )
+    let Service { name, version, .. } = &block.service;
+    format!("SERVICE    {name}\n\nVERSION    {version}\n\n{table}\n")
 }
 
 fn started(unix: u64) -> String {
@@ -114,8 +161,6 @@ fn started(unix: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use micro_proto::registry::Node;
-
     use super::*;
 
     #[test]
@@ -128,7 +173,6 @@ mod tests {
         let service = Service {
             name: "greeter".into(),
             version: "v1".into(),
-            nodes: vec![node],
             ..Default::default()
         };
         let stats = StatsResponse {
@@ -140,7 +184,10 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(
-            text(&service, &stats),
+            text(&Block {
+                service,
+                nodes: vec![(node, stats)]
+            }),
             "SERVICE    greeter\n\nVERSION    v1\n\n\
              NODE         ADDRESS:PORT     STARTED           UPTIME    MEMORY    THREADS    GC\n\
              greeter-1    10.0.0.1:8080    Jan 1 00:00:00    1m30s     1.50mb    3          1µs\n\n"
