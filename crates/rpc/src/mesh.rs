@@ -27,6 +27,11 @@ pub trait Connect: Send + Sync + 'static {
     /// A fresh connection, or why there is none. Answers at once where the instance is gone.
     async fn connect(&self) -> io::Result<TcpStream>;
 
+    /// Whether it leads to another machine, which may go without a word: its connections are asked whether they live.
+    fn is_remote(&self) -> bool {
+        false
+    }
+
     /// Tells the ways to one node apart: connections are shared between values that say the same (a port).
     /// Without it, each value is a way of its own, and must be kept by whoever hands it out.
     fn key(&self) -> Option<u64> {
@@ -79,6 +84,9 @@ pub trait Registrations: Send + Sync + 'static {
 
     /// Forgets all that the instance registered: it has ended.
     fn forget(&self, instance: InstanceId);
+
+    /// Forgets all of a namespace that is no more, and ends every watch of it.
+    fn forget_all(&self, namespace: NamespaceId);
 }
 
 /// The account of one instance, as its environment carries it (`MICRO_AUTH_ID`, `MICRO_AUTH_SECRET`).
@@ -97,4 +105,27 @@ pub trait Credentials: Send + Sync + 'static {
 
     /// Ends the account of an instance that has ended.
     async fn revoke(&self, namespace: NamespaceId, instance: InstanceId) -> Result<(), Error>;
+}
+
+/// Whether this server is the one of its replicas that runs services and knows where they are. It is until its lease
+/// may have ended: looked at before anything is done that only one may do.
+#[async_trait]
+pub trait Duty: Send + Sync + 'static {
+    /// Whether it is, now.
+    fn holds(&self) -> bool;
+
+    /// Returns once it is.
+    async fn held(&self);
+}
+
+/// The duty of a server that has no replicas.
+pub struct Alone;
+
+#[async_trait]
+impl Duty for Alone {
+    fn holds(&self) -> bool {
+        true
+    }
+
+    async fn held(&self) {}
 }

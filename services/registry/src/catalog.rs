@@ -6,26 +6,16 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use micro_domain::{InstanceId, Limit, Namespace, NamespaceId};
+use micro_domain::{InstanceId, Limits, Namespace, NamespaceId};
 use micro_proto::registry::Service;
+use micro_tenancy::LimitReached;
 use time::OffsetDateTime;
 use tokio::sync::Notify;
 
 use crate::{
     RegistryError,
+    history::{Change, Histories, History},
     lease::Lease,
-    watch::{Change, Watchers},
-};
-
-/// As many versions of services, each with its nodes, as a namespace may register.
-const REGISTRATIONS: Limit = Limit {
-    name: "registrations",
-    max: 200,
-};
-/// As many nodes as one version may have.
-const NODES: Limit = Limit {
-    name: "nodes",
-    max: 200,
 };
 
 /// One version of a service.
@@ -35,6 +25,8 @@ pub struct Registered {
     pub service: Arc<Service>,
     /// Its nodes, by id.
     pub nodes: Vec<Arc<Lease>>,
+    /// The last change to it, by number.
+    pub changed: u64,
 }
 
 impl Registered {
@@ -60,27 +52,60 @@ pub struct Space {
     pub services: BTreeMap<String, BTreeMap<String, Registered>>,
 }
 
+impl Space {
+    /// Every version of every service.
+    pub fn all(&self) -> impl Iterator<Item = &Registered> {
+        self.services.values().flat_map(BTreeMap::values)
+    }
+
+    /// How many versions, and how many nodes they have.
+    pub fn count(&self) -> (u64, u64) {
+        self.all().fold((0, 0), |(versions, nodes), registered| {
+            (versions + 1, nodes + registered.nodes.len() as u64)
+        })
+    }
+}
+
 /// One version of a service of a namespace.
 pub type Place = (NamespaceId, String, String);
 
 type Snapshot = HashMap<NamespaceId, Arc<Space>>;
 
 /// Everything registered.
-#[derive(Default)]
 pub struct Catalog {
+    limits: Limits,
     spaces: ArcSwap<Snapshot>,
     /// What has changed since it was written down. Its lock is the writers' turn.
     changed: Mutex<HashSet<Place>>,
     /// Told of each new node.
     pub arrivals: Notify,
-    /// Who wants to know.
-    pub watchers: Watchers,
+    /// What happened lately. Its lock is held while a change is made: under it, both agree.
+    pub histories: Histories,
 }
 
 impl Catalog {
+    /// An empty one, of which each namespace may fill so much.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            spaces: ArcSwap::default(),
+            changed: Mutex::default(),
+            arrivals: Notify::new(),
+            histories: Histories::default(),
+        }
+    }
+
     /// The services of a namespace.
     pub fn space(&self, namespace: NamespaceId) -> Option<Arc<Space>> {
         self.spaces.load().get(&namespace).cloned()
+    }
+
+    /// The services of a namespace, and the revision they are of: empty where nothing ever was.
+    pub fn as_of(&self, namespace: NamespaceId) -> (Option<Arc<Space>>, String) {
+        let histories = self.histories.lock();
+        let history = histories.get(&namespace);
+        let revision = history.map_or_else(String::new, |history| history.revision(history.last()));
+        (self.space(namespace), revision)
     }
 
     /// Every namespace's services.
@@ -120,11 +145,9 @@ impl Catalog {
         {
             return Ok(());
         }
-        let versions = known
-            .as_ref()
-            .map_or(0, |s| s.services.values().map(BTreeMap::len).sum());
-        if version.is_none() && versions as u64 >= REGISTRATIONS.max {
-            return Err(RegistryError::Limit(REGISTRATIONS));
+        let (versions, all_nodes) = known.as_ref().map_or((0, 0), |space| space.count());
+        if version.is_none() {
+            LimitReached::check(self.limits.registrations, versions)?;
         }
         let change = if version.is_some() {
             Change::Update
@@ -132,22 +155,24 @@ impl Catalog {
             Change::Create
         };
         let mut nodes = version.map_or_else(Vec::new, |v| v.nodes.clone());
+        let before = nodes.len();
         for lease in leases {
             nodes.retain(|known| known.node.id != lease.node.id && known.lives(now));
             nodes.push(Arc::new(lease));
         }
-        if nodes.len() as u64 > NODES.max {
-            return Err(RegistryError::Limit(NODES));
+        let others = all_nodes - before as u64;
+        if nodes.len() > before && others + nodes.len() as u64 > self.limits.nodes.max {
+            return Err(LimitReached::new(self.limits.nodes, all_nodes).into());
         }
         nodes.sort_by(|a, b| a.node.id.cmp(&b.node.id));
-        let place = (namespace.id, service.name.clone(), service.version.clone());
+        changed.insert((namespace.id, service.name.clone(), service.version.clone()));
         let registered = Registered {
             service: Arc::new(service),
             nodes,
+            changed: 0,
         };
-        self.put(namespace, registered.clone());
-        self.watchers.tell(namespace.id, change, registered.render(now));
-        changed.insert(place);
+        let told = registered.render(now);
+        self.change(namespace, registered, change, told, now);
         drop(changed);
         self.arrivals.notify_waiters();
         Ok(())
@@ -161,7 +186,9 @@ impl Catalog {
             .space(namespace.id)
             .is_some_and(|s| s.services.get(name).is_some_and(|v| v.contains_key(version)));
         if !known {
-            self.put(namespace, registered);
+            let mut histories = self.histories.lock();
+            let changed = histories.entry(namespace.id).or_default().skip();
+            self.put(namespace, Registered { changed, ..registered });
         }
     }
 
@@ -173,7 +200,7 @@ impl Catalog {
             None => self.spaces(),
         };
         for space in spaces {
-            for registered in space.services.values().flat_map(BTreeMap::values) {
+            for registered in space.all() {
                 let mut left = registered.clone();
                 left.nodes.retain(|lease| !ends(registered, lease));
                 if left.nodes.len() == registered.nodes.len() {
@@ -185,15 +212,34 @@ impl Catalog {
                     true => (Change::Delete, registered.render(now)),
                     false => (Change::Update, left.render(now)),
                 };
-                self.put(&space.namespace, left);
-                self.watchers.tell(space.namespace.id, change, service);
+                self.change(&space.namespace, left, change, service, now);
             }
         }
     }
 
-    /// Ends the leases that have run out.
+    /// Ends everything in a namespace that is no more: whoever watches it too.
+    pub fn end(&self, namespace: NamespaceId, now: OffsetDateTime) {
+        self.remove(Some(namespace), now, |_, _| true);
+        self.histories.lock().remove(&namespace);
+    }
+
+    /// Empties it; nobody is told of services that only went elsewhere.
+    pub fn clear(&self) {
+        let mut changed = self.turn();
+        changed.clear();
+        self.spaces.store(Arc::default());
+        self.histories.lock().clear();
+    }
+
+    /// Ends the leases that have run out, and forgets what happened long ago.
     pub fn expire(&self, now: OffsetDateTime) {
         self.remove(None, now, |_, lease| !lease.lives(now));
+        let mut histories = self.histories.lock();
+        let spaces = self.spaces.load();
+        histories.retain(|namespace, history| {
+            history.forget_old(now);
+            history.is_used() || spaces.contains_key(namespace)
+        });
     }
 
     /// What has changed since this was last asked.
@@ -208,6 +254,22 @@ impl Catalog {
 
     fn turn(&self) -> MutexGuard<'_, HashSet<Place>> {
         self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a change, and tells of it. Only in one's turn.
+    fn change(
+        &self,
+        namespace: &Namespace,
+        registered: Registered,
+        change: Change,
+        told: Service,
+        now: OffsetDateTime,
+    ) {
+        let mut histories = self.histories.lock();
+        let history: &mut History = histories.entry(namespace.id).or_default();
+        let changed = history.next();
+        self.put(namespace, Registered { changed, ..registered });
+        history.push(change, told, now);
     }
 
     /// Swaps in one version; without nodes, takes it out. Only in one's turn.

@@ -2,6 +2,7 @@
 
 use micro_domain::{InvalidName, Limit};
 use micro_error::{Error, Kind};
+use micro_tenancy::LimitReached;
 
 /// Why a registration or a question was refused.
 #[derive(Debug, thiserror::Error)]
@@ -19,8 +20,14 @@ pub enum RegistryError {
     Address,
     #[error("{0} is too long")]
     TooLong(&'static str),
-    #[error("This namespace has reached its limit of {} {}", .0.max, .0.name)]
-    Limit(Limit),
+    #[error("a registration of {given} is larger than the limit {} of {}", .limit.name, .limit.max)]
+    TooLarge { given: usize, limit: Limit },
+    #[error("one namespace at a time can be watched: name it as the domain")]
+    Everywhere,
+    #[error("this watch has ended: watch again, from the last revision")]
+    Ended,
+    #[error(transparent)]
+    Limit(#[from] LimitReached),
     #[error(transparent)]
     Refused(#[from] Error),
 }
@@ -30,9 +37,11 @@ impl RegistryError {
     pub fn at(self, id: &str) -> Error {
         let kind = match self {
             Self::Refused(error) => return error.with_id(id),
-            Self::Limit(limit) => {
-                return Error::new(Kind::TooMany, format!("limits.{}", limit.name), self.to_string());
+            Self::Limit(reached) => return reached.into(),
+            Self::TooLarge { limit, .. } => {
+                return Error::new(Kind::TooLarge, format!("limits.{}", limit.name), self.to_string());
             }
+            Self::Ended => Kind::Unavailable,
             Self::NotFound => Kind::NotFound,
             Self::NoInstance => Kind::Forbidden,
             _ => Kind::Invalid,

@@ -2,34 +2,35 @@
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
-use micro_domain::{InstanceId, Namespace, NamespaceName, ServiceName};
+use micro_domain::{InstanceId, Limit, Namespace, NamespaceId, NamespaceName, ServiceName};
 use micro_error::Error;
+use micro_limits::Permit;
 use micro_proto::registry::{
     EmptyResponse, GetRequest, GetResponse, ListRequest, ListResponse, Node, Options, Registry, Result as Event,
     Service, WatchRequest,
 };
 use micro_rpc::Streaming;
-use micro_tenancy::{Caller, Reach};
+use micro_tenancy::{Caller, LimitReached, Reach};
 use prost::Message;
 
 use crate::{
     App, RegistryError,
     lease::{Lease, port_of},
+    watch::{Watch, Watched, beginning},
 };
 
+/// How long a lease lasts that says nothing about it, in seconds.
+const TTL: i64 = 90;
 /// The longest version, node id or address.
 const LONGEST: usize = 256;
 /// The most nodes of one registration.
 const NODES: usize = 16;
 
-/// The most bytes of one registration, most of which are endpoints: they are held in memory.
-const DESCRIPTION: usize = 128 << 10;
-
-/// The most bytes of one node, its metadata included: a namespace may have thousands of them.
+/// The most bytes of one node, its metadata included: a namespace may have a thousand of them.
 const NODE: usize = 2 << 10;
 
 /// What a question is about.
-enum Scope {
+pub enum Scope {
     /// The platform's own services: anybody with an account may ask.
     Core,
     /// One namespace's services.
@@ -45,11 +46,11 @@ impl Registry for App {
     async fn get_service(&self, caller: &Caller, request: GetRequest) -> Result<GetResponse, Error> {
         let id = "registry.Registry.GetService";
         let scope = self.scope(caller, request.options.as_ref()).map_err(|e| e.at(id))?;
-        let mut services = self.all(&scope);
+        let (mut services, revision) = self.all(&scope);
         services.retain(|service| service.name == request.service);
         match services.is_empty() {
             true => Err(RegistryError::NotFound.at(id)),
-            false => Ok(GetResponse { services }),
+            false => Ok(GetResponse { services, revision }),
         }
     }
 
@@ -70,26 +71,19 @@ impl Registry for App {
     async fn list_services(&self, caller: &Caller, request: ListRequest) -> Result<ListResponse, Error> {
         let scope = self.scope(caller, request.options.as_ref());
         let scope = scope.map_err(|e| e.at("registry.Registry.ListServices"))?;
-        Ok(ListResponse {
-            services: self.all(&scope),
-        })
+        let (services, revision) = self.all(&scope);
+        Ok(ListResponse { services, revision })
     }
 
     async fn watch(&self, caller: &Caller, request: WatchRequest) -> Result<Streaming<Event>, Error> {
-        let scope = self.scope(caller, request.options.as_ref());
-        match scope.map_err(|e| e.at("registry.Registry.Watch"))? {
-            Scope::Of(namespace) | Scope::Both(namespace) => {
-                Ok(self.catalog.watchers.watch(namespace.id, request.service))
-            }
-            // The core does not change while it runs; across namespaces nobody needs to watch.
-            Scope::Core | Scope::Everything => Ok(stream::pending().boxed()),
-        }
+        self.begin_watch(caller, request)
+            .map_err(|e| e.at("registry.Registry.Watch"))
     }
 }
 
 impl App {
     /// What the caller asks about, if it may.
-    fn scope(&self, caller: &Caller, options: Option<&Options>) -> Result<Scope, RegistryError> {
+    pub(crate) fn scope(&self, caller: &Caller, options: Option<&Options>) -> Result<Scope, RegistryError> {
         let domain = options.map_or("", |options| options.domain.as_str());
         let micro = NamespaceName::micro();
         let everywhere = caller.principal().is_some_and(|p| p.reach == Reach::Local);
@@ -104,33 +98,79 @@ impl App {
         }
     }
 
-    /// Every service in scope, by name and version.
-    fn all(&self, scope: &Scope) -> Vec<Service> {
+    /// Every service in scope, by name and version; and as of which change, where that can be said.
+    fn all(&self, scope: &Scope) -> (Vec<Service>, String) {
         let now = self.parts.clock.now();
-        let (core, spaces) = match scope {
-            Scope::Core => (true, Vec::new()),
-            Scope::Of(namespace) => (false, self.catalog.space(namespace.id).into_iter().collect()),
-            Scope::Both(namespace) => (true, self.catalog.space(namespace.id).into_iter().collect()),
-            Scope::Everything => (true, self.catalog.spaces()),
+        let (core, spaces, revision) = match scope {
+            Scope::Core => (true, Vec::new(), String::new()),
+            Scope::Of(namespace) | Scope::Both(namespace) => {
+                let (space, revision) = self.catalog.as_of(namespace.id);
+                (matches!(scope, Scope::Both(_)), space.into_iter().collect(), revision)
+            }
+            Scope::Everything => (true, self.catalog.spaces(), String::new()),
         };
         let core = self.core.list().filter(|_| core).cloned();
-        let registered = spaces
-            .iter()
-            .flat_map(|space| space.services.values())
-            .flat_map(|v| v.values());
+        let registered = spaces.iter().flat_map(|space| space.all());
         let registered = registered
             .map(|r| r.render(now))
             .filter(|service| !service.nodes.is_empty());
         let mut services: Vec<Service> = core.chain(registered).collect();
         services.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
-        services
+        (services, revision)
+    }
+
+    fn begin_watch(&self, caller: &Caller, request: WatchRequest) -> Result<Streaming<Event>, RegistryError> {
+        let WatchRequest {
+            service,
+            options,
+            revision,
+        } = request;
+        let (namespace, core) = match self.scope(caller, options.as_ref())? {
+            Scope::Of(namespace) => (Some(namespace), false),
+            Scope::Both(namespace) => (Some(namespace), true),
+            Scope::Core => (None, true),
+            Scope::Everything => return Err(RegistryError::Everywhere),
+        };
+        let home = caller.enter("")?.id();
+        let counted = self.count_watch(home)?;
+        let core = self
+            .core
+            .list()
+            .filter(|known| core && (service.is_empty() || known.name == service));
+        let Some(namespace) = namespace else {
+            let beginning = beginning(!revision.is_empty(), core.cloned()).into_iter().map(Ok);
+            // The core does not change while it runs.
+            let waiting = stream::pending::<Result<Event, Error>>().map(move |event| {
+                let _until_dropped = &counted;
+                event
+            });
+            return Ok(stream::iter(beginning.collect::<Vec<_>>()).chain(waiting).boxed());
+        };
+        let watched = Watched {
+            namespace: namespace.id,
+            service: service.clone(),
+        };
+        let (catalog, clock) = (self.catalog.clone(), self.parts.clock.clone());
+        let watch = Watch::begin(catalog, clock, watched, &revision, counted);
+        let beginning = match watch.is_from_nothing() {
+            true => beginning(!revision.is_empty(), core.cloned()),
+            false => Vec::new(),
+        };
+        Ok(stream::iter(beginning.into_iter().map(Ok))
+            .chain(watch.events())
+            .boxed())
+    }
+
+    fn count_watch(&self, namespace: NamespaceId) -> Result<Permit<NamespaceId>, RegistryError> {
+        let limit = self.parts.limits.watchers;
+        let reached = |_| LimitReached::new(limit, self.watching.count(&namespace)).into();
+        self.watching.enter(namespace, limit).map_err(reached)
     }
 
     fn register_nodes(&self, caller: &Caller, request: Service) -> Result<(), RegistryError> {
         let (namespace, instance) = self.registrant(caller, &request)?;
-        if request.encoded_len() > DESCRIPTION {
-            return Err(RegistryError::TooLong("a service's description"));
-        }
+        at_most(self.parts.limits.registration_bytes, request.encoded_len())?;
+        at_most(self.parts.limits.endpoints, request.endpoints.len())?;
         let name = ServiceName::parse(request.name)?;
         if self.core.find(name.as_str()).is_some() {
             return Err(RegistryError::Reserved(name.to_string()));
@@ -139,7 +179,7 @@ impl App {
         if request.nodes.is_empty() || request.nodes.len() > NODES {
             return Err(RegistryError::Address);
         }
-        let (now, ttl) = (self.parts.clock.now(), request.options.as_ref().map_or(0, |o| o.ttl));
+        let (now, ttl) = (self.parts.clock.now(), request.options.as_ref().map_or(TTL, |o| o.ttl));
         let lease = |node: Node| {
             bounded("a node", &node.id)?;
             bounded("a node", &node.address)?;
@@ -189,6 +229,14 @@ impl App {
             true => Ok((tenant.namespace().clone(), instance)),
             false => Err(RegistryError::NoInstance),
         }
+    }
+}
+
+fn at_most(limit: Limit, given: usize) -> Result<(), RegistryError> {
+    if given as u64 <= limit.max {
+        Ok(())
+    } else {
+        Err(RegistryError::TooLarge { given, limit })
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Lease {
     pub port: u16,
     /// The way to it where there is no instance to ask for one.
     pub direct: Option<Arc<dyn Connect>>,
+    /// Whether it was registered with an earlier server.
+    pub was_read_back: bool,
     ttl: i64,
     ends: AtomicI64,
 }
@@ -35,11 +37,21 @@ impl Lease {
             instance,
             port,
             direct,
+            was_read_back: false,
             ttl: ttl.max(0),
             ends: AtomicI64::new(i64::MAX),
         };
         lease.renew(ttl, now);
         lease
+    }
+
+    /// The same, as an earlier server wrote it down.
+    #[must_use]
+    pub fn read_back(self) -> Self {
+        Self {
+            was_read_back: true,
+            ..self
+        }
     }
 
     /// Another `ttl` seconds from now.

@@ -1,4 +1,5 @@
-//! Which services run in a namespace, where, and what they offer.
+//! Which services run in a namespace, where, and what they offer (`registry.Registry`); and the same as routes of a
+//! network (`network.Network`).
 //!
 //! Registrations are leases held in memory and read by the doors on every request; storage is written only when
 //! something other than a lease's end changes, so that a restart finds what runs without waiting for it to report.
@@ -8,18 +9,28 @@ mod connect;
 mod core;
 mod error;
 mod grpc;
+mod history;
 mod lease;
+mod network;
 mod routes;
 mod schema;
 mod store;
+mod usage;
 mod watch;
 
-use std::{sync::Arc, time::Duration as Patience};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration as Patience,
+};
 
-use micro_clock::Clock;
-use micro_domain::{Namespace, NamespaceName};
-use micro_proto::registry::RegistryServer;
-use micro_rpc::{Service, ServiceDescriptor, mesh::Instances};
+use micro_clock::{Clock, Ids};
+use micro_domain::{Limits, Namespace, NamespaceId, NamespaceName};
+use micro_limits::InFlight;
+use micro_proto::{network::NetworkServer, registry::RegistryServer};
+use micro_rpc::{
+    Service, ServiceDescriptor,
+    mesh::{Duty, Instances},
+};
 use micro_storage::records::Records;
 use micro_tenancy::{Authority, SystemTask, Tenant};
 use tokio::sync::Mutex;
@@ -38,10 +49,14 @@ pub struct Parts {
     pub authority: Authority,
     /// The ways to the instances that the runtime started.
     pub instances: Arc<dyn Instances>,
+    /// Whether this server is the one that knows where services are: only that one writes it down.
+    pub duty: Arc<dyn Duty>,
     /// What the platform itself offers: the domain `micro`, which any account may read.
     pub core: Vec<&'static ServiceDescriptor>,
     /// A local server: services may be started by hand, on this machine's loopback.
     pub local: bool,
+    /// How much a namespace may register and watch.
+    pub limits: Limits,
 }
 
 /// The registry. Clones are the same registry.
@@ -50,6 +65,9 @@ pub struct App {
     parts: Arc<Parts>,
     core: Arc<CoreServices>,
     catalog: Arc<Catalog>,
+    watching: InFlight<NamespaceId>,
+    /// This server among those of a network: its id, and where clients reach it.
+    node: Arc<(String, OnceLock<String>)>,
     /// Held by whoever writes registrations down.
     pen: Arc<Mutex<()>>,
 }
@@ -59,16 +77,27 @@ impl App {
     pub fn new(parts: Parts) -> Self {
         let core = CoreServices::new(&parts.core);
         Self {
-            parts: Arc::new(parts),
             core: Arc::new(core),
-            catalog: Arc::default(),
+            catalog: Arc::new(Catalog::new(parts.limits)),
+            watching: InFlight::default(),
+            node: Arc::new((format!("micro-{}", Ids.random()), OnceLock::new())),
             pen: Arc::default(),
+            parts: Arc::new(parts),
         }
     }
 
     /// What it answers over gRPC.
     pub fn services(&self) -> Vec<Arc<dyn Service>> {
-        vec![Arc::new(RegistryServer::new(Arc::new(self.clone())))]
+        let app = Arc::new(self.clone());
+        vec![
+            Arc::new(RegistryServer::new(app.clone())),
+            Arc::new(NetworkServer::new(app)),
+        ]
+    }
+
+    /// Tells where clients reach this server: known once its doors are open. The first word stays.
+    pub fn reached_at(&self, address: impl Into<String>) {
+        let _first_stays = self.node.1.set(address.into());
     }
 
     /// Ends leases that have run out, every few seconds, until it is dropped: boot spawns it.

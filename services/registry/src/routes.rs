@@ -4,9 +4,19 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use micro_domain::{InstanceId, NamespaceId};
-use micro_rpc::mesh::{Node, Registrations, Routes};
+use micro_rpc::mesh::{Connect, Node, Registrations, Routes};
 
 use crate::{App, lease::Lease};
+
+impl App {
+    /// The way to a node, if it takes requests now.
+    pub(crate) fn way_to(&self, namespace: NamespaceId, lease: &Lease) -> Option<Arc<dyn Connect>> {
+        match lease.instance {
+            Some(instance) => self.parts.instances.connector(namespace, instance, lease.port),
+            None => lease.direct.clone(),
+        }
+    }
+}
 
 impl Routes for App {
     fn nodes(&self, namespace: NamespaceId, service: &str) -> Arc<[Node]> {
@@ -18,11 +28,8 @@ impl Routes for App {
         };
         let now = self.parts.clock.now();
         let way = |lease: &Arc<Lease>| {
-            let connect = match lease.instance {
-                Some(instance) => self.parts.instances.connector(namespace, instance, lease.port),
-                None => lease.direct.clone(),
-            };
-            connect.map(|connect| Node {
+            let connect = self.way_to(namespace, lease)?;
+            Some(Node {
                 id: lease.node.id.clone(),
                 instance: lease.instance,
                 connect,
@@ -55,5 +62,9 @@ impl Registrations for App {
         self.catalog.remove(None, self.parts.clock.now(), |_, lease| {
             lease.instance == Some(instance)
         });
+    }
+
+    fn forget_all(&self, namespace: NamespaceId) {
+        self.catalog.end(namespace, self.parts.clock.now());
     }
 }

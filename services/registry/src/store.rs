@@ -53,6 +53,25 @@ impl App {
         }
     }
 
+    /// Takes out what was read back and does not run here: its server is gone. For once all that runs was adopted.
+    pub async fn forget_lost(&self) {
+        let now = self.parts.clock.now();
+        for space in self.catalog.spaces() {
+            let namespace = space.namespace.id;
+            let runs = |instance, port| self.parts.instances.connector(namespace, instance, port).is_some();
+            self.catalog.remove(Some(namespace), now, |_, lease| {
+                lease.was_read_back && lease.instance.is_some_and(|instance| !runs(instance, lease.port))
+            });
+        }
+        self.write_changes().await;
+    }
+
+    /// Forgets everything, and leaves what is written down to the server that has taken over; whoever watches is told
+    /// to ask again.
+    pub fn lay_down(&self) {
+        self.catalog.clear();
+    }
+
     fn restore(&self, stored: Stored) {
         let now = self.parts.clock.now();
         let Stored {
@@ -63,7 +82,9 @@ impl App {
         let nodes = std::mem::take(&mut service.nodes);
         let lease = |(node, lease): (_, StoredLease)| {
             let port = port_of(&node)?;
-            Some(Arc::new(Lease::new(node, lease.instance, port, lease.ttl, now)))
+            Some(Arc::new(
+                Lease::new(node, lease.instance, port, lease.ttl, now).read_back(),
+            ))
         };
         let nodes = nodes.into_iter().zip(leases).filter_map(lease).collect();
         self.catalog.restore(
@@ -71,6 +92,7 @@ impl App {
             Registered {
                 service: Arc::new(service),
                 nodes,
+                changed: 0,
             },
         );
     }
@@ -80,6 +102,10 @@ impl App {
     /// good without it.
     pub(crate) async fn write_changes(&self) {
         let Ok(_pen) = self.pen.try_lock() else { return };
+        // What another server knows by now is not for this one to overwrite.
+        if !self.parts.duty.holds() {
+            return;
+        }
         let mut failed = Vec::new();
         loop {
             let changed = self.catalog.take_changed();

@@ -70,6 +70,9 @@ pub struct Result {
     pub service: ::core::option::Option<Service>,
     #[prost(int64, tag = "3")]
     pub timestamp: i64,
+    /// Ours. Which change this is: the same one, told again, has the same. Empty where there is nothing to go on from.
+    #[prost(string, tag = "101")]
+    pub revision: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EmptyResponse {}
@@ -84,6 +87,9 @@ pub struct GetRequest {
 pub struct GetResponse {
     #[prost(message, repeated, tag = "1")]
     pub services: ::prost::alloc::vec::Vec<Service>,
+    /// Ours. As of which change this is; a watch from here misses nothing.
+    #[prost(string, tag = "101")]
+    pub revision: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListRequest {
@@ -94,6 +100,9 @@ pub struct ListRequest {
 pub struct ListResponse {
     #[prost(message, repeated, tag = "1")]
     pub services: ::prost::alloc::vec::Vec<Service>,
+    /// Ours. As of which change this is; a watch from here misses nothing.
+    #[prost(string, tag = "101")]
+    pub revision: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WatchRequest {
@@ -101,6 +110,11 @@ pub struct WatchRequest {
     pub service: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "2")]
     pub options: ::core::option::Option<Options>,
+    /// Ours. Goes on after this revision. Where that is not remembered any more, the first result has the action
+    /// `resync`: whoever watches forgets what it knew, and is told what there is. So is, without that first result,
+    /// whoever names none.
+    #[prost(string, tag = "101")]
+    pub revision: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Event {
@@ -871,9 +885,15 @@ impl serde::Serialize for GetResponse {
         if !self.services.is_empty() {
             len += 1;
         }
+        if !self.revision.is_empty() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("registry.GetResponse", len)?;
         if !self.services.is_empty() {
             struct_ser.serialize_field("services", &self.services)?;
+        }
+        if !self.revision.is_empty() {
+            struct_ser.serialize_field("revision", &self.revision)?;
         }
         struct_ser.end()
     }
@@ -884,10 +904,11 @@ impl<'de> serde::Deserialize<'de> for GetResponse {
     where
         D: serde::Deserializer<'de>,
     {
-        const FIELDS: &[&str] = &["services"];
+        const FIELDS: &[&str] = &["services", "revision"];
         #[allow(clippy::enum_variant_names)]
         enum GeneratedField {
             Services,
+            Revision,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(
@@ -915,6 +936,7 @@ impl<'de> serde::Deserialize<'de> for GetResponse {
                     {
                         match value {
                             "services" => Ok(GeneratedField::Services),
+                            "revision" => Ok(GeneratedField::Revision),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -939,6 +961,7 @@ impl<'de> serde::Deserialize<'de> for GetResponse {
                 V: serde::de::MapAccess<'de>,
             {
                 let mut services__ = None;
+                let mut revision__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Services => {
@@ -947,10 +970,17 @@ impl<'de> serde::Deserialize<'de> for GetResponse {
                             }
                             services__ = Some(map_.next_value()?);
                         }
+                        GeneratedField::Revision => {
+                            if revision__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("revision"));
+                            }
+                            revision__ = Some(map_.next_value()?);
+                        }
                     }
                 }
                 Ok(GetResponse {
                     services: services__.unwrap_or_default(),
+                    revision: revision__.unwrap_or_default(),
                 })
             }
         }
@@ -1063,9 +1093,15 @@ impl serde::Serialize for ListResponse {
         if !self.services.is_empty() {
             len += 1;
         }
+        if !self.revision.is_empty() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("registry.ListResponse", len)?;
         if !self.services.is_empty() {
             struct_ser.serialize_field("services", &self.services)?;
+        }
+        if !self.revision.is_empty() {
+            struct_ser.serialize_field("revision", &self.revision)?;
         }
         struct_ser.end()
     }
@@ -1076,10 +1112,11 @@ impl<'de> serde::Deserialize<'de> for ListResponse {
     where
         D: serde::Deserializer<'de>,
     {
-        const FIELDS: &[&str] = &["services"];
+        const FIELDS: &[&str] = &["services", "revision"];
         #[allow(clippy::enum_variant_names)]
         enum GeneratedField {
             Services,
+            Revision,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(
@@ -1107,6 +1144,7 @@ impl<'de> serde::Deserialize<'de> for ListResponse {
                     {
                         match value {
                             "services" => Ok(GeneratedField::Services),
+                            "revision" => Ok(GeneratedField::Revision),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -1131,6 +1169,7 @@ impl<'de> serde::Deserialize<'de> for ListResponse {
                 V: serde::de::MapAccess<'de>,
             {
                 let mut services__ = None;
+                let mut revision__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Services => {
@@ -1139,10 +1178,17 @@ impl<'de> serde::Deserialize<'de> for ListResponse {
                             }
                             services__ = Some(map_.next_value()?);
                         }
+                        GeneratedField::Revision => {
+                            if revision__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("revision"));
+                            }
+                            revision__ = Some(map_.next_value()?);
+                        }
                     }
                 }
                 Ok(ListResponse {
                     services: services__.unwrap_or_default(),
+                    revision: revision__.unwrap_or_default(),
                 })
             }
         }
@@ -1434,6 +1480,9 @@ impl serde::Serialize for Result {
         if self.timestamp != 0 {
             len += 1;
         }
+        if !self.revision.is_empty() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("registry.Result", len)?;
         if !self.action.is_empty() {
             struct_ser.serialize_field("action", &self.action)?;
@@ -1450,6 +1499,9 @@ impl serde::Serialize for Result {
                     ToString::to_string(&self.timestamp).as_str(),
                 )?;
         }
+        if !self.revision.is_empty() {
+            struct_ser.serialize_field("revision", &self.revision)?;
+        }
         struct_ser.end()
     }
 }
@@ -1459,12 +1511,13 @@ impl<'de> serde::Deserialize<'de> for Result {
     where
         D: serde::Deserializer<'de>,
     {
-        const FIELDS: &[&str] = &["action", "service", "timestamp"];
+        const FIELDS: &[&str] = &["action", "service", "timestamp", "revision"];
         #[allow(clippy::enum_variant_names)]
         enum GeneratedField {
             Action,
             Service,
             Timestamp,
+            Revision,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(
@@ -1494,6 +1547,7 @@ impl<'de> serde::Deserialize<'de> for Result {
                             "action" => Ok(GeneratedField::Action),
                             "service" => Ok(GeneratedField::Service),
                             "timestamp" => Ok(GeneratedField::Timestamp),
+                            "revision" => Ok(GeneratedField::Revision),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -1517,6 +1571,7 @@ impl<'de> serde::Deserialize<'de> for Result {
                 let mut action__ = None;
                 let mut service__ = None;
                 let mut timestamp__ = None;
+                let mut revision__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Action => {
@@ -1541,12 +1596,19 @@ impl<'de> serde::Deserialize<'de> for Result {
                                     .0,
                             );
                         }
+                        GeneratedField::Revision => {
+                            if revision__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("revision"));
+                            }
+                            revision__ = Some(map_.next_value()?);
+                        }
                     }
                 }
                 Ok(Result {
                     action: action__.unwrap_or_default(),
                     service: service__,
                     timestamp: timestamp__.unwrap_or_default(),
+                    revision: revision__.unwrap_or_default(),
                 })
             }
         }
@@ -1876,12 +1938,18 @@ impl serde::Serialize for WatchRequest {
         if self.options.is_some() {
             len += 1;
         }
+        if !self.revision.is_empty() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("registry.WatchRequest", len)?;
         if !self.service.is_empty() {
             struct_ser.serialize_field("service", &self.service)?;
         }
         if let Some(v) = self.options.as_ref() {
             struct_ser.serialize_field("options", v)?;
+        }
+        if !self.revision.is_empty() {
+            struct_ser.serialize_field("revision", &self.revision)?;
         }
         struct_ser.end()
     }
@@ -1892,11 +1960,12 @@ impl<'de> serde::Deserialize<'de> for WatchRequest {
     where
         D: serde::Deserializer<'de>,
     {
-        const FIELDS: &[&str] = &["service", "options"];
+        const FIELDS: &[&str] = &["service", "options", "revision"];
         #[allow(clippy::enum_variant_names)]
         enum GeneratedField {
             Service,
             Options,
+            Revision,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(
@@ -1925,6 +1994,7 @@ impl<'de> serde::Deserialize<'de> for WatchRequest {
                         match value {
                             "service" => Ok(GeneratedField::Service),
                             "options" => Ok(GeneratedField::Options),
+                            "revision" => Ok(GeneratedField::Revision),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -1950,6 +2020,7 @@ impl<'de> serde::Deserialize<'de> for WatchRequest {
             {
                 let mut service__ = None;
                 let mut options__ = None;
+                let mut revision__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Service => {
@@ -1964,11 +2035,18 @@ impl<'de> serde::Deserialize<'de> for WatchRequest {
                             }
                             options__ = map_.next_value()?;
                         }
+                        GeneratedField::Revision => {
+                            if revision__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("revision"));
+                            }
+                            revision__ = Some(map_.next_value()?);
+                        }
                     }
                 }
                 Ok(WatchRequest {
                     service: service__.unwrap_or_default(),
                     options: options__,
+                    revision: revision__.unwrap_or_default(),
                 })
             }
         }
@@ -2259,6 +2337,13 @@ pub mod descriptor {
                     repeated: false,
                     kind: ::micro_rpc::FieldType::Int64,
                 },
+                ::micro_rpc::FieldDescriptor {
+                    name: "revision",
+                    json_name: "revision",
+                    number: 101,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
+                },
             ],
         };
         pub static EMPTY_RESPONSE: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {
@@ -2294,6 +2379,13 @@ pub mod descriptor {
                     repeated: true,
                     kind: ::micro_rpc::FieldType::Message(&SERVICE),
                 },
+                ::micro_rpc::FieldDescriptor {
+                    name: "revision",
+                    json_name: "revision",
+                    number: 101,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
+                },
             ],
         };
         pub static LIST_REQUEST: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {
@@ -2318,6 +2410,13 @@ pub mod descriptor {
                     repeated: true,
                     kind: ::micro_rpc::FieldType::Message(&SERVICE),
                 },
+                ::micro_rpc::FieldDescriptor {
+                    name: "revision",
+                    json_name: "revision",
+                    number: 101,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
+                },
             ],
         };
         pub static WATCH_REQUEST: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {
@@ -2336,6 +2435,13 @@ pub mod descriptor {
                     number: 2,
                     repeated: false,
                     kind: ::micro_rpc::FieldType::Message(&OPTIONS),
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "revision",
+                    json_name: "revision",
+                    number: 101,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
                 },
             ],
         };

@@ -1,7 +1,9 @@
 //! The registry on memory storage, through its generated trait and the mesh's ports.
 
 mod leases;
+mod limits;
 mod mesh;
+mod network;
 mod questions;
 mod watching;
 mod world;
