@@ -37,6 +37,30 @@ pub enum Refusal {
     NoSuchBlob,
     #[error("this blob would exceed the {} bytes that all blobs may have ({}): {used} are in use", .limit.max, .limit.name)]
     Blobs { used: u64, limit: Limit },
+    #[error("there is no such upload: it has ended, or nobody sent anything for a day. Begin again")]
+    NoSuchUpload,
+    #[error("this upload has {0} bytes: go on there")]
+    Offset(u64),
+    #[error("another sender has taken this upload up, or it was given up")]
+    TakenUp,
+    #[error("{bytes} bytes were announced, and {received} have arrived: send the rest first")]
+    Incomplete { received: u64, bytes: u64 },
+    #[error("more arrives than the {0} bytes that were announced")]
+    Longer(u64),
+    #[error("what arrived is not what was sent: its SHA-256 is {0}. Send it again")]
+    Digest(String),
+    #[error("a SHA-256 is 64 hexadecimal digits")]
+    NoDigest,
+    #[error("the blob was replaced meanwhile: read it from its beginning")]
+    Replaced,
+    #[error("the blob has {0} bytes: there is none behind")]
+    Behind(u64),
+    #[error("{} uploads are under way already ({}): finish or abandon one first", .0.max, .0.name)]
+    Uploads(Limit),
+    #[error("this part of a snapshot holds a record whose table has no name")]
+    NoTable,
+    #[error("{0} is no time")]
+    Time(i64),
     #[error(transparent)]
     Busy(#[from] Exceeded),
     /// The sender of a blob failed.
@@ -57,8 +81,16 @@ impl Refusal {
             Self::Value { limit, .. } | Self::Blobs { limit, .. } => {
                 return Error::new(Kind::TooLarge, format!("limits.{}", limit.name), self.to_string());
             }
-            Self::NotFound | Self::NoSuchBlob => Kind::NotFound,
-            Self::Changed(_) | Self::Exists => Kind::Conflict,
+            Self::Uploads(limit) => {
+                return Error::new(Kind::TooMany, format!("limits.{}", limit.name), self.to_string());
+            }
+            Self::NotFound | Self::NoSuchBlob | Self::NoSuchUpload => Kind::NotFound,
+            Self::Changed(_)
+            | Self::Exists
+            | Self::Offset(_)
+            | Self::TakenUp
+            | Self::Incomplete { .. }
+            | Self::Replaced => Kind::Conflict,
             Self::Found(_) => Kind::TooLarge,
             _ => Kind::Invalid,
         };

@@ -1,4 +1,5 @@
-//! Key-value records and blobs of each namespace, as Micro's services and command line use them.
+//! Key-value records and blobs of each namespace, as Micro's services and command line use them; and ours beside
+//! them: records with versions, blobs that are taken up again where they stopped, snapshots.
 //!
 //! `grpc` are the doors, `app` the operations, `store` how entries and blobs are kept. A database that a request
 //! names is a namespace's name: it is compared with what the caller may enter, and never looked up.
@@ -13,11 +14,19 @@ use std::{sync::Arc, time::Duration as Patience};
 use micro_clock::Clock;
 use micro_domain::{Limits, NamespaceId};
 use micro_limits::InFlight;
-use micro_proto::store::{BlobStoreServer, RecordsServer, StoreServer};
+use micro_proto::store::{BlobStoreServer, BlobsServer, RecordsServer, SnapshotsServer, StoreServer};
 use micro_rpc::Service;
 use micro_storage::{StoreError, blobs::Blobs, records::Records};
+use micro_tenancy::{Authority, bounded::Bounded};
+use tokio::time::{MissedTickBehavior, interval};
 
+pub use app::uploads::PIECE;
 pub use error::Refusal;
+
+use crate::app::uploads::Counted;
+
+/// Uploads whose digest is remembered as far as it is counted: others are read again at their end.
+const COUNTED: usize = 10_000;
 
 /// What the store stands on: boot fills it.
 pub struct Parts {
@@ -27,6 +36,8 @@ pub struct Parts {
     pub blobs: Arc<dyn Blobs>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+    /// To find what has been left lying in every namespace.
+    pub authority: Authority,
     /// How much a namespace may keep.
     pub limits: Limits,
 }
@@ -37,6 +48,11 @@ pub struct App {
     parts: Arc<Parts>,
     /// Big answers that are being put together.
     finding: InFlight<NamespaceId>,
+    /// Blobs that arrive.
+    senders: InFlight<NamespaceId>,
+    /// Blobs that are being read.
+    reading: InFlight<(NamespaceId, String)>,
+    counted: Arc<Bounded<(NamespaceId, String), Counted>>,
 }
 
 impl App {
@@ -45,6 +61,9 @@ impl App {
         Self {
             parts: Arc::new(parts),
             finding: InFlight::default(),
+            senders: InFlight::default(),
+            reading: InFlight::default(),
+            counted: Arc::new(Bounded::new(COUNTED)),
         }
     }
 
@@ -54,19 +73,26 @@ impl App {
         vec![
             Arc::new(StoreServer::new(app.clone())),
             Arc::new(RecordsServer::new(app.clone())),
-            Arc::new(BlobStoreServer::new(app)),
+            Arc::new(BlobStoreServer::new(app.clone())),
+            Arc::new(BlobsServer::new(app.clone())),
+            Arc::new(SnapshotsServer::new(app)),
         ]
     }
 
-    /// Removes what has expired, of all namespaces, every minute, until it is dropped: boot spawns it.
+    /// Removes what has expired every minute, and bytes that nothing leads to every ten, of all namespaces, until it
+    /// is dropped: boot spawns it.
     pub async fn keep_swept(self) {
-        let mut tick = tokio::time::interval(Patience::from_secs(60));
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (mut expired, mut bytes) = (interval(Patience::from_secs(60)), interval(Patience::from_secs(600)));
+        expired.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        bytes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            tick.tick().await;
-            if let Err(error) = self.sweep().await {
+            let done = tokio::select! {
+                _ = expired.tick() => self.sweep().await.map(drop),
+                _ = bytes.tick() => self.collect().await,
+            };
+            if let Err(error) = done {
                 let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "expired records could not be removed");
+                tracing::warn!(error, "the store could not be swept, and is again in a while");
             }
         }
     }

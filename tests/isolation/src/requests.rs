@@ -81,7 +81,10 @@ fn text<'k>(message: &str, field: &str, known: &'k Known) -> Option<&'k str> {
         (_, "id" | "account" | "name") => &known.account,
         (_, "version") => "latest",
         (_, "email") => &known.email,
-        ("store.BlobReadRequest" | "store.BlobWriteRequest" | "store.BlobDeleteRequest", "key") => &known.blob,
+        (
+            "store.BlobReadRequest" | "store.BlobWriteRequest" | "store.BlobDeleteRequest" | "store.FetchBlobRequest",
+            "key",
+        ) => &known.blob,
         (_, "key") => &known.key,
         (_, "table") => return None,
         (_, "path") => &known.path,

@@ -28,10 +28,13 @@ pub struct Kept {
 pub fn services() -> [Arc<dyn Service>; 3] {
     let records = Arc::new(MemoryRecords::default());
     let clock = Arc::new(SystemClock);
+    #[expect(clippy::disallowed_methods, reason = "a test stands in for boot")]
+    let authority = Authority::for_boot();
     let store = micro_store::Parts {
         records: records.clone(),
         blobs: Arc::new(MemoryBlobs::default()),
         clock: clock.clone(),
+        authority: authority.clone(),
         limits: Limits::DEVELOPER,
     };
     let config = micro_config::Parts {
@@ -40,8 +43,6 @@ pub fn services() -> [Arc<dyn Service>; 3] {
         keys: KeyRing::parse(&KeyRing::generate()).expect("own key"),
         limits: Limits::DEVELOPER,
     };
-    #[expect(clippy::disallowed_methods, reason = "a test stands in for boot")]
-    let authority = Authority::for_boot();
     let kept = Arc::new(Kept {
         store: micro_store::App::new(store),
         config: micro_config::App::new(config),

@@ -195,6 +195,37 @@ pub struct ReplayResponse {
     #[prost(uint64, tag = "1")]
     pub replayed: u64,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListTopicsRequest {
+    /// Those whose names begin so.
+    #[prost(string, tag = "1")]
+    pub prefix: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListTopicsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub topics: ::prost::alloc::vec::Vec<Topic>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Topic {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The number of the oldest event that is kept.
+    #[prost(uint64, tag = "2")]
+    pub oldest: u64,
+    /// The number that the next event will have.
+    #[prost(uint64, tag = "3")]
+    pub next: u64,
+    #[prost(uint64, tag = "4")]
+    pub groups: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteTopicRequest {
+    #[prost(string, tag = "1")]
+    pub topic: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteTopicResponse {}
 #[::async_trait::async_trait]
 pub trait Stream: ::core::marker::Send + ::core::marker::Sync + 'static {
     async fn publish(
@@ -517,6 +548,92 @@ impl<C: ::micro_rpc::Channel> Groups for GroupsClient<C> {
                 &self.0,
                 caller,
                 &descriptor::GROUPS.methods[4],
+                &request,
+            )
+            .await
+    }
+}
+/// Ours. Which topics there are.
+#[::async_trait::async_trait]
+pub trait Topics: ::core::marker::Send + ::core::marker::Sync + 'static {
+    async fn list(
+        &self,
+        caller: &::micro_tenancy::Caller,
+        request: ListTopicsRequest,
+    ) -> ::core::result::Result<ListTopicsResponse, ::micro_error::Error>;
+    /// Forgets a topic that nobody consumes: its events, groups and dead letters.
+    async fn delete(
+        &self,
+        caller: &::micro_tenancy::Caller,
+        request: DeleteTopicRequest,
+    ) -> ::core::result::Result<DeleteTopicResponse, ::micro_error::Error>;
+}
+/// Answers the calls of [`Topics`].
+pub struct TopicsServer<T: ?Sized>(::std::sync::Arc<T>);
+impl<T: Topics + ?Sized> TopicsServer<T> {
+    /// Answers with `handler`.
+    pub fn new(handler: ::std::sync::Arc<T>) -> Self {
+        Self(handler)
+    }
+}
+#[::async_trait::async_trait]
+impl<T: Topics + ?Sized> ::micro_rpc::Service for TopicsServer<T> {
+    fn descriptor(&self) -> &'static ::micro_rpc::ServiceDescriptor {
+        &descriptor::TOPICS
+    }
+    async fn call(
+        &self,
+        call: ::micro_rpc::Call,
+    ) -> ::core::result::Result<::micro_rpc::Payload, ::micro_rpc::Status> {
+        let codec = call.codec;
+        match call.method.as_str() {
+            "List" => {
+                let request = call.payload.first(codec).await?;
+                let reply = self.0.list(&call.caller, request).await?;
+                Ok(::micro_rpc::Payload::one(codec, &reply))
+            }
+            "Delete" => {
+                let request = call.payload.first(codec).await?;
+                let reply = self.0.delete(&call.caller, request).await?;
+                Ok(::micro_rpc::Payload::one(codec, &reply))
+            }
+            other => Err(::micro_rpc::Status::unknown_method(&descriptor::TOPICS, other)),
+        }
+    }
+}
+/// Makes the calls of [`Topics`].
+#[derive(Clone, Debug)]
+pub struct TopicsClient<C>(C);
+impl<C: ::micro_rpc::Channel> TopicsClient<C> {
+    /// Calls over `channel`.
+    pub fn new(channel: C) -> Self {
+        Self(channel)
+    }
+}
+#[::async_trait::async_trait]
+impl<C: ::micro_rpc::Channel> Topics for TopicsClient<C> {
+    async fn list(
+        &self,
+        caller: &::micro_tenancy::Caller,
+        request: ListTopicsRequest,
+    ) -> ::core::result::Result<ListTopicsResponse, ::micro_error::Error> {
+        ::micro_rpc::client::unary(
+                &self.0,
+                caller,
+                &descriptor::TOPICS.methods[0],
+                &request,
+            )
+            .await
+    }
+    async fn delete(
+        &self,
+        caller: &::micro_tenancy::Caller,
+        request: DeleteTopicRequest,
+    ) -> ::core::result::Result<DeleteTopicResponse, ::micro_error::Error> {
+        ::micro_rpc::client::unary(
+                &self.0,
+                caller,
+                &descriptor::TOPICS.methods[1],
                 &request,
             )
             .await
@@ -1508,6 +1625,182 @@ impl<'de> serde::Deserialize<'de> for DeleteGroupResponse {
             .deserialize_struct("events.DeleteGroupResponse", FIELDS, GeneratedVisitor)
     }
 }
+impl serde::Serialize for DeleteTopicRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.topic.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer
+            .serialize_struct("events.DeleteTopicRequest", len)?;
+        if !self.topic.is_empty() {
+            struct_ser.serialize_field("topic", &self.topic)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for DeleteTopicRequest {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &["topic"];
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Topic,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(
+                deserializer: D,
+            ) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+                    fn expecting(
+                        &self,
+                        formatter: &mut std::fmt::Formatter<'_>,
+                    ) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", & FIELDS)
+                    }
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(
+                        self,
+                        value: &str,
+                    ) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "topic" => Ok(GeneratedField::Topic),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = DeleteTopicRequest;
+            fn expecting(
+                &self,
+                formatter: &mut std::fmt::Formatter<'_>,
+            ) -> std::fmt::Result {
+                formatter.write_str("struct events.DeleteTopicRequest")
+            }
+            fn visit_map<V>(
+                self,
+                mut map_: V,
+            ) -> std::result::Result<DeleteTopicRequest, V::Error>
+            where
+                V: serde::de::MapAccess<'de>,
+            {
+                let mut topic__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Topic => {
+                            if topic__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("topic"));
+                            }
+                            topic__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(DeleteTopicRequest {
+                    topic: topic__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer
+            .deserialize_struct("events.DeleteTopicRequest", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for DeleteTopicResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let len = 0;
+        let struct_ser = serializer.serialize_struct("events.DeleteTopicResponse", len)?;
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for DeleteTopicResponse {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[];
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {}
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(
+                deserializer: D,
+            ) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+                    fn expecting(
+                        &self,
+                        formatter: &mut std::fmt::Formatter<'_>,
+                    ) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", & FIELDS)
+                    }
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(
+                        self,
+                        value: &str,
+                    ) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        Err(serde::de::Error::unknown_field(value, FIELDS))
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = DeleteTopicResponse;
+            fn expecting(
+                &self,
+                formatter: &mut std::fmt::Formatter<'_>,
+            ) -> std::fmt::Result {
+                formatter.write_str("struct events.DeleteTopicResponse")
+            }
+            fn visit_map<V>(
+                self,
+                mut map_: V,
+            ) -> std::result::Result<DeleteTopicResponse, V::Error>
+            where
+                V: serde::de::MapAccess<'de>,
+            {
+                while map_.next_key::<GeneratedField>()?.is_some() {
+                    let _ = map_.next_value::<serde::de::IgnoredAny>()?;
+                }
+                Ok(DeleteTopicResponse {})
+            }
+        }
+        deserializer
+            .deserialize_struct("events.DeleteTopicResponse", FIELDS, GeneratedVisitor)
+    }
+}
 impl serde::Serialize for Event {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -2096,6 +2389,204 @@ impl<'de> serde::Deserialize<'de> for ListGroupsResponse {
         }
         deserializer
             .deserialize_struct("events.ListGroupsResponse", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for ListTopicsRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.prefix.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer
+            .serialize_struct("events.ListTopicsRequest", len)?;
+        if !self.prefix.is_empty() {
+            struct_ser.serialize_field("prefix", &self.prefix)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for ListTopicsRequest {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &["prefix"];
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Prefix,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(
+                deserializer: D,
+            ) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+                    fn expecting(
+                        &self,
+                        formatter: &mut std::fmt::Formatter<'_>,
+                    ) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", & FIELDS)
+                    }
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(
+                        self,
+                        value: &str,
+                    ) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "prefix" => Ok(GeneratedField::Prefix),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = ListTopicsRequest;
+            fn expecting(
+                &self,
+                formatter: &mut std::fmt::Formatter<'_>,
+            ) -> std::fmt::Result {
+                formatter.write_str("struct events.ListTopicsRequest")
+            }
+            fn visit_map<V>(
+                self,
+                mut map_: V,
+            ) -> std::result::Result<ListTopicsRequest, V::Error>
+            where
+                V: serde::de::MapAccess<'de>,
+            {
+                let mut prefix__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Prefix => {
+                            if prefix__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("prefix"));
+                            }
+                            prefix__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(ListTopicsRequest {
+                    prefix: prefix__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer
+            .deserialize_struct("events.ListTopicsRequest", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for ListTopicsResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.topics.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer
+            .serialize_struct("events.ListTopicsResponse", len)?;
+        if !self.topics.is_empty() {
+            struct_ser.serialize_field("topics", &self.topics)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for ListTopicsResponse {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &["topics"];
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Topics,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(
+                deserializer: D,
+            ) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+                    fn expecting(
+                        &self,
+                        formatter: &mut std::fmt::Formatter<'_>,
+                    ) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", & FIELDS)
+                    }
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(
+                        self,
+                        value: &str,
+                    ) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "topics" => Ok(GeneratedField::Topics),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = ListTopicsResponse;
+            fn expecting(
+                &self,
+                formatter: &mut std::fmt::Formatter<'_>,
+            ) -> std::fmt::Result {
+                formatter.write_str("struct events.ListTopicsResponse")
+            }
+            fn visit_map<V>(
+                self,
+                mut map_: V,
+            ) -> std::result::Result<ListTopicsResponse, V::Error>
+            where
+                V: serde::de::MapAccess<'de>,
+            {
+                let mut topics__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Topics => {
+                            if topics__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("topics"));
+                            }
+                            topics__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(ListTopicsResponse {
+                    topics: topics__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer
+            .deserialize_struct("events.ListTopicsResponse", FIELDS, GeneratedVisitor)
     }
 }
 impl serde::Serialize for PublishRequest {
@@ -3154,6 +3645,169 @@ impl<'de> serde::Deserialize<'de> for SeekResponse {
         deserializer.deserialize_struct("events.SeekResponse", FIELDS, GeneratedVisitor)
     }
 }
+impl serde::Serialize for Topic {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.name.is_empty() {
+            len += 1;
+        }
+        if self.oldest != 0 {
+            len += 1;
+        }
+        if self.next != 0 {
+            len += 1;
+        }
+        if self.groups != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("events.Topic", len)?;
+        if !self.name.is_empty() {
+            struct_ser.serialize_field("name", &self.name)?;
+        }
+        if self.oldest != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser
+                .serialize_field("oldest", ToString::to_string(&self.oldest).as_str())?;
+        }
+        if self.next != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser
+                .serialize_field("next", ToString::to_string(&self.next).as_str())?;
+        }
+        if self.groups != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser
+                .serialize_field("groups", ToString::to_string(&self.groups).as_str())?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Topic {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &["name", "oldest", "next", "groups"];
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Name,
+            Oldest,
+            Next,
+            Groups,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(
+                deserializer: D,
+            ) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+                    fn expecting(
+                        &self,
+                        formatter: &mut std::fmt::Formatter<'_>,
+                    ) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", & FIELDS)
+                    }
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(
+                        self,
+                        value: &str,
+                    ) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "name" => Ok(GeneratedField::Name),
+                            "oldest" => Ok(GeneratedField::Oldest),
+                            "next" => Ok(GeneratedField::Next),
+                            "groups" => Ok(GeneratedField::Groups),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Topic;
+            fn expecting(
+                &self,
+                formatter: &mut std::fmt::Formatter<'_>,
+            ) -> std::fmt::Result {
+                formatter.write_str("struct events.Topic")
+            }
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Topic, V::Error>
+            where
+                V: serde::de::MapAccess<'de>,
+            {
+                let mut name__ = None;
+                let mut oldest__ = None;
+                let mut next__ = None;
+                let mut groups__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Name => {
+                            if name__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("name"));
+                            }
+                            name__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Oldest => {
+                            if oldest__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("oldest"));
+                            }
+                            oldest__ = Some(
+                                map_
+                                    .next_value::<::pbjson::private::NumberDeserialize<_>>()?
+                                    .0,
+                            );
+                        }
+                        GeneratedField::Next => {
+                            if next__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("next"));
+                            }
+                            next__ = Some(
+                                map_
+                                    .next_value::<::pbjson::private::NumberDeserialize<_>>()?
+                                    .0,
+                            );
+                        }
+                        GeneratedField::Groups => {
+                            if groups__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("groups"));
+                            }
+                            groups__ = Some(
+                                map_
+                                    .next_value::<::pbjson::private::NumberDeserialize<_>>()?
+                                    .0,
+                            );
+                        }
+                    }
+                }
+                Ok(Topic {
+                    name: name__.unwrap_or_default(),
+                    oldest: oldest__.unwrap_or_default(),
+                    next: next__.unwrap_or_default(),
+                    groups: groups__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("events.Topic", FIELDS, GeneratedVisitor)
+    }
+}
 impl serde::Serialize for WriteRequest {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -3412,6 +4066,21 @@ impl ::micro_rpc::Message for ReplayRequest {
 impl ::micro_rpc::Message for ReplayResponse {
     const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::REPLAY_RESPONSE;
 }
+impl ::micro_rpc::Message for ListTopicsRequest {
+    const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::LIST_TOPICS_REQUEST;
+}
+impl ::micro_rpc::Message for ListTopicsResponse {
+    const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::LIST_TOPICS_RESPONSE;
+}
+impl ::micro_rpc::Message for Topic {
+    const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::TOPIC;
+}
+impl ::micro_rpc::Message for DeleteTopicRequest {
+    const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::DELETE_TOPIC_REQUEST;
+}
+impl ::micro_rpc::Message for DeleteTopicResponse {
+    const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::DELETE_TOPIC_RESPONSE;
+}
 /// What this package offers, at run time.
 pub mod descriptor {
     /// Its services.
@@ -3419,6 +4088,7 @@ pub mod descriptor {
         &STREAM,
         &STORE,
         &GROUPS,
+        &TOPICS,
     ];
     /// `events.Stream`
     pub static STREAM: ::micro_rpc::ServiceDescriptor = ::micro_rpc::ServiceDescriptor {
@@ -3510,6 +4180,29 @@ pub mod descriptor {
                 kind: ::micro_rpc::MethodKind::Unary,
                 request: &message::REPLAY_REQUEST,
                 response: &message::REPLAY_RESPONSE,
+            },
+        ],
+    };
+    /// `events.Topics`
+    pub static TOPICS: ::micro_rpc::ServiceDescriptor = ::micro_rpc::ServiceDescriptor {
+        package: "events",
+        name: "Topics",
+        methods: &[
+            ::micro_rpc::MethodDescriptor {
+                name: "List",
+                path: "/events.Topics/List",
+                id: "events.Topics.List",
+                kind: ::micro_rpc::MethodKind::Unary,
+                request: &message::LIST_TOPICS_REQUEST,
+                response: &message::LIST_TOPICS_RESPONSE,
+            },
+            ::micro_rpc::MethodDescriptor {
+                name: "Delete",
+                path: "/events.Topics/Delete",
+                id: "events.Topics.Delete",
+                kind: ::micro_rpc::MethodKind::Unary,
+                request: &message::DELETE_TOPIC_REQUEST,
+                response: &message::DELETE_TOPIC_RESPONSE,
             },
         ],
     };
@@ -4007,6 +4700,79 @@ pub mod descriptor {
                     kind: ::micro_rpc::FieldType::Uint64,
                 },
             ],
+        };
+        pub static LIST_TOPICS_REQUEST: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {
+            name: "events.ListTopicsRequest",
+            fields: &[
+                ::micro_rpc::FieldDescriptor {
+                    name: "prefix",
+                    json_name: "prefix",
+                    number: 1,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
+                },
+            ],
+        };
+        pub static LIST_TOPICS_RESPONSE: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {
+            name: "events.ListTopicsResponse",
+            fields: &[
+                ::micro_rpc::FieldDescriptor {
+                    name: "topics",
+                    json_name: "topics",
+                    number: 1,
+                    repeated: true,
+                    kind: ::micro_rpc::FieldType::Message(&TOPIC),
+                },
+            ],
+        };
+        pub static TOPIC: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {
+            name: "events.Topic",
+            fields: &[
+                ::micro_rpc::FieldDescriptor {
+                    name: "name",
+                    json_name: "name",
+                    number: 1,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "oldest",
+                    json_name: "oldest",
+                    number: 2,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::Uint64,
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "next",
+                    json_name: "next",
+                    number: 3,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::Uint64,
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "groups",
+                    json_name: "groups",
+                    number: 4,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::Uint64,
+                },
+            ],
+        };
+        pub static DELETE_TOPIC_REQUEST: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {
+            name: "events.DeleteTopicRequest",
+            fields: &[
+                ::micro_rpc::FieldDescriptor {
+                    name: "topic",
+                    json_name: "topic",
+                    number: 1,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
+                },
+            ],
+        };
+        pub static DELETE_TOPIC_RESPONSE: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {
+            name: "events.DeleteTopicResponse",
+            fields: &[],
         };
     }
 }

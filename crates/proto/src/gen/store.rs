@@ -201,6 +201,174 @@ pub struct BlobDeleteRequest {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BlobDeleteResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BeginUploadRequest {
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub options: ::core::option::Option<BlobOptions>,
+    /// How many bytes it will have, where that is known.
+    #[prost(uint64, tag = "3")]
+    pub bytes: u64,
+    /// Of all of it, in hexadecimal digits, where it is known.
+    #[prost(string, tag = "4")]
+    pub sha256: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Upload {
+    #[prost(string, tag = "1")]
+    pub upload: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub key: ::prost::alloc::string::String,
+    /// So many bytes have arrived: the next ones begin there.
+    #[prost(uint64, tag = "3")]
+    pub received: u64,
+    /// As announced; zero where it was not.
+    #[prost(uint64, tag = "4")]
+    pub bytes: u64,
+    /// When bytes last arrived: unix seconds. A day later it is given up.
+    #[prost(int64, tag = "5")]
+    pub touched_at: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct UploadPart {
+    /// These three are read from the first message.
+    #[prost(string, tag = "1")]
+    pub upload: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub options: ::core::option::Option<BlobOptions>,
+    /// Where the bytes begin: what `received` said.
+    #[prost(uint64, tag = "3")]
+    pub offset: u64,
+    #[prost(bytes = "vec", tag = "4")]
+    pub data: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FinishUploadRequest {
+    #[prost(string, tag = "1")]
+    pub upload: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub options: ::core::option::Option<BlobOptions>,
+    /// What the sender has counted; compared where it is given.
+    #[prost(string, tag = "3")]
+    pub sha256: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AbandonUploadRequest {
+    #[prost(string, tag = "1")]
+    pub upload: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub options: ::core::option::Option<BlobOptions>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AbandonUploadResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Blob {
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub bytes: u64,
+    /// Of all of it, in hexadecimal digits.
+    #[prost(string, tag = "3")]
+    pub sha256: ::prost::alloc::string::String,
+    /// Unix seconds.
+    #[prost(int64, tag = "4")]
+    pub modified_at: i64,
+    /// Names these bytes: another write of the key has another one.
+    #[prost(string, tag = "5")]
+    pub revision: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FetchBlobRequest {
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub options: ::core::option::Option<BlobOptions>,
+    /// Passes over so many bytes.
+    #[prost(uint64, tag = "3")]
+    pub offset: u64,
+    /// Refused where the key leads to other bytes by now.
+    #[prost(string, tag = "4")]
+    pub revision: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct BlobPart {
+    /// With the first part only.
+    #[prost(message, optional, tag = "1")]
+    pub blob: ::core::option::Option<Blob>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub data: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListBlobsRequest {
+    #[prost(message, optional, tag = "1")]
+    pub options: ::core::option::Option<BlobOptions>,
+    #[prost(string, tag = "2")]
+    pub prefix: ::prost::alloc::string::String,
+    /// At most so many, 1,000 where it is zero.
+    #[prost(uint64, tag = "3")]
+    pub limit: u64,
+    /// Goes on behind this key.
+    #[prost(string, tag = "4")]
+    pub after: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListBlobsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub blobs: ::prost::alloc::vec::Vec<Blob>,
+    #[prost(message, repeated, tag = "2")]
+    pub uploads: ::prost::alloc::vec::Vec<Upload>,
+}
+/// A record of some table, with all that belongs to it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct Stored {
+    #[prost(string, tag = "1")]
+    pub table: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "3")]
+    pub value: ::prost::alloc::vec::Vec<u8>,
+    #[prost(btree_map = "string, message", tag = "4")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        Field,
+    >,
+    /// Unix nanoseconds; zero where it lives for ever.
+    #[prost(int64, tag = "5")]
+    pub expires_at: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportRequest {
+    #[prost(string, tag = "1")]
+    pub database: ::prost::alloc::string::String,
+    /// All where it is empty.
+    #[prost(string, tag = "2")]
+    pub table: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExportResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub records: ::prost::alloc::vec::Vec<Stored>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ImportRequest {
+    /// Read from the first message.
+    #[prost(string, tag = "1")]
+    pub database: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub records: ::prost::alloc::vec::Vec<Stored>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportResponse {
+    #[prost(uint64, tag = "1")]
+    pub written: u64,
+    /// So many had expired meanwhile, and were left out.
+    #[prost(uint64, tag = "2")]
+    pub expired: u64,
+}
 #[::async_trait::async_trait]
 pub trait Store: ::core::marker::Send + ::core::marker::Sync + 'static {
     async fn read(
@@ -585,6 +753,812 @@ impl<C: ::micro_rpc::Channel> BlobStore for BlobStoreClient<C> {
             .await
     }
 }
+/// Ours. Blobs that are taken up again where they stopped: an upload in parts that are kept, a download from anywhere.
+#[::async_trait::async_trait]
+pub trait Blobs: ::core::marker::Send + ::core::marker::Sync + 'static {
+    /// Begins an upload, or finds the one under way of the same key, size and digest.
+    async fn begin(
+        &self,
+        caller: &::micro_tenancy::Caller,
+        request: BeginUploadRequest,
+    ) -> ::core::result::Result<Upload, ::micro_error::Error>;
+    /// Takes the bytes that come next. What has arrived is kept when the stream breaks, but for less than one part.
+    async fn send(
+        &self,
+        caller: &::micro_tenancy::Caller,
+        requests: ::micro_rpc::Streaming<UploadPart>,
+    ) -> ::core::result::Result<Upload, ::micro_error::Error>;
+    /// Lets the key lead to what was sent, if it is what was announced.
+    async fn finish(
+        &self,
+        caller: &::micro_tenancy::Caller,
+        request: FinishUploadRequest,
+    ) -> ::core::result::Result<Blob, ::micro_error::Error>;
+    /// Gives an upload up, and its bytes back.
+    async fn abandon(
+        &self,
+        caller: &::micro_tenancy::Caller,
+        request: AbandonUploadRequest,
+    ) -> ::core::result::Result<AbandonUploadResponse, ::micro_error::Error>;
+    async fn fetch(
+        &self,
+        caller: &::micro_tenancy::Caller,
+        request: FetchBlobRequest,
+    ) -> ::core::result::Result<::micro_rpc::Streaming<BlobPart>, ::micro_error::Error>;
+    /// Blobs in order of their keys, a page at a time, and with the first page the uploads under way.
+    async fn list(
+        &self,
+        caller: &::micro_tenancy::Caller,
+        request: ListBlobsRequest,
+    ) -> ::core::result::Result<ListBlobsResponse, ::micro_error::Error>;
+}
+/// Answers the calls of [`Blobs`].
+pub struct BlobsServer<T: ?Sized>(::std::sync::Arc<T>);
+impl<T: Blobs + ?Sized> BlobsServer<T> {
+    /// Answers with `handler`.
+    pub fn new(handler: ::std::sync::Arc<T>) -> Self {
+        Self(handler)
+    }
+}
+#[::async_trait::async_trait]
+impl<T: Blobs + ?Sized> ::micro_rpc::Service for BlobsServer<T> {
+    fn descriptor(&self) -> &'static ::micro_rpc::ServiceDescriptor {
+        &descriptor::BLOBS
+    }
+    async fn call(
+        &self,
+        call: ::micro_rpc::Call,
+    ) -> ::core::result::Result<::micro_rpc::Payload, ::micro_rpc::Status> {
+        let codec = call.codec;
+        match call.method.as_str() {
+            "Begin" => {
+                let request = call.payload.first(codec).await?;
+                let reply = self.0.begin(&call.caller, request).await?;
+                Ok(::micro_rpc::Payload::one(codec, &reply))
+            }
+            "Send" => {
+                let request = call.payload.typed(codec);
+                let reply = self.0.send(&call.caller, request).await?;
+                Ok(::micro_rpc::Payload::one(codec, &reply))
+            }
+            "Finish" => {
+                let request = call.payload.first(codec).await?;
+                let reply = self.0.finish(&call.caller, request).await?;
+                Ok(::micro_rpc::Payload::one(codec, &reply))
+            }
+            "Abandon" => {
+                let request = call.payload.first(codec).await?;
+                let reply = self.0.abandon(&call.caller, request).await?;
+                Ok(::micro_rpc::Payload::one(codec, &reply))
+            }
+            "Fetch" => {
+                let request = call.payload.first(codec).await?;
+                let reply = self.0.fetch(&call.caller, request).await?;
+                Ok(::micro_rpc::Payload::many(codec, reply))
+            }
+            "List" => {
+                let request = call.payload.first(codec).await?;
+                let reply = self.0.list(&call.caller, request).await?;
+                Ok(::micro_rpc::Payload::one(codec, &reply))
+            }
+            other => Err(::micro_rpc::Status::unknown_method(&descriptor::BLOBS, other)),
+        }
+    }
+}
+/// Makes the calls of [`Blobs`].
+#[derive(Clone, Debug)]
+pub struct BlobsClient<C>(C);
+impl<C: ::micro_rpc::Channel> BlobsClient<C> {
+    /// Calls over `channel`.
+    pub fn new(channel: C) -> Self {
+        Self(channel)
+    }
+}
+#[::async_trait::async_trait]
+impl<C: ::micro_rpc::Channel> Blobs for BlobsClient<C> {
+    async fn begin(
+        &self,
+        caller: &::micro_tenancy::Caller,
+        request: BeginUploadRequest,
+    ) -> ::core::result::Result<Upload, ::micro_error::Error> {
+        ::micro_rpc::client::unary(
+                &self.0,
+                caller,
+                &descriptor::BLOBS.methods[0],
+                &request,
+            )
+            .await
+    }
+    async fn send(
+        &self,
+        caller: &::micro_tenancy::Caller,
+        requests: ::micro_rpc::Streaming<UploadPart>,
+    ) -> ::core::result::Result<Upload, ::micro_error::Error> {
+        ::micro_rpc::client::client_stream(
+                &self.0,
+                caller,
+                &descriptor::BLOBS.methods[1],
+                requests,
+            )
+            .await
+    }
+    async fn finish(
+        &self,
+        caller: &::micro_tenancy::Caller,
+        request: FinishUploadRequest,
+    ) -> ::core::result::Result<Blob, ::micro_error::Error> {
+        ::micro_rpc::client::unary(
+                &self.0,
+                caller,
+                &descriptor::BLOBS.methods[2],
+                &request,
+            )
+            .await
+    }
+    async fn abandon(
+        &self,
+        caller: &::micro_tenancy::Caller,
+        request: AbandonUploadRequest,
+    ) -> ::core::result::Result<AbandonUploadResponse, ::micro_error::Error> {
+        ::micro_rpc::client::unary(
+                &self.0,
+                caller,
+                &descriptor::BLOBS.methods[3],
+                &request,
+            )
+            .await
+    }
+    async fn fetch(
+        &self,
+        caller: &::micro_tenancy::Caller,
+        request: FetchBlobRequest,
+    ) -> ::core::result::Result<::micro_rpc::Streaming<BlobPart>, ::micro_error::Error> {
+        ::micro_rpc::client::server_stream(
+                &self.0,
+                caller,
+                &descriptor::BLOBS.methods[4],
+                &request,
+            )
+            .await
+    }
+    async fn list(
+        &self,
+        caller: &::micro_tenancy::Caller,
+        request: ListBlobsRequest,
+    ) -> ::core::result::Result<ListBlobsResponse, ::micro_error::Error> {
+        ::micro_rpc::client::unary(
+                &self.0,
+                caller,
+                &descriptor::BLOBS.methods[5],
+                &request,
+            )
+            .await
+    }
+}
+/// Ours. The records of a database out and in again, each with all that belongs to it.
+#[::async_trait::async_trait]
+pub trait Snapshots: ::core::marker::Send + ::core::marker::Sync + 'static {
+    async fn export(
+        &self,
+        caller: &::micro_tenancy::Caller,
+        request: ExportRequest,
+    ) -> ::core::result::Result<
+        ::micro_rpc::Streaming<ExportResponse>,
+        ::micro_error::Error,
+    >;
+    async fn import(
+        &self,
+        caller: &::micro_tenancy::Caller,
+        requests: ::micro_rpc::Streaming<ImportRequest>,
+    ) -> ::core::result::Result<ImportResponse, ::micro_error::Error>;
+}
+/// Answers the calls of [`Snapshots`].
+pub struct SnapshotsServer<T: ?Sized>(::std::sync::Arc<T>);
+impl<T: Snapshots + ?Sized> SnapshotsServer<T> {
+    /// Answers with `handler`.
+    pub fn new(handler: ::std::sync::Arc<T>) -> Self {
+        Self(handler)
+    }
+}
+#[::async_trait::async_trait]
+impl<T: Snapshots + ?Sized> ::micro_rpc::Service for SnapshotsServer<T> {
+    fn descriptor(&self) -> &'static ::micro_rpc::ServiceDescriptor {
+        &descriptor::SNAPSHOTS
+    }
+    async fn call(
+        &self,
+        call: ::micro_rpc::Call,
+    ) -> ::core::result::Result<::micro_rpc::Payload, ::micro_rpc::Status> {
+        let codec = call.codec;
+        match call.method.as_str() {
+            "Export" => {
+                let request = call.payload.first(codec).await?;
+                let reply = self.0.export(&call.caller, request).await?;
+                Ok(::micro_rpc::Payload::many(codec, reply))
+            }
+            "Import" => {
+                let request = call.payload.typed(codec);
+                let reply = self.0.import(&call.caller, request).await?;
+                Ok(::micro_rpc::Payload::one(codec, &reply))
+            }
+            other => {
+                Err(::micro_rpc::Status::unknown_method(&descriptor::SNAPSHOTS, other))
+            }
+        }
+    }
+}
+/// Makes the calls of [`Snapshots`].
+#[derive(Clone, Debug)]
+pub struct SnapshotsClient<C>(C);
+impl<C: ::micro_rpc::Channel> SnapshotsClient<C> {
+    /// Calls over `channel`.
+    pub fn new(channel: C) -> Self {
+        Self(channel)
+    }
+}
+#[::async_trait::async_trait]
+impl<C: ::micro_rpc::Channel> Snapshots for SnapshotsClient<C> {
+    async fn export(
+        &self,
+        caller: &::micro_tenancy::Caller,
+        request: ExportRequest,
+    ) -> ::core::result::Result<
+        ::micro_rpc::Streaming<ExportResponse>,
+        ::micro_error::Error,
+    > {
+        ::micro_rpc::client::server_stream(
+                &self.0,
+                caller,
+                &descriptor::SNAPSHOTS.methods[0],
+                &request,
+            )
+            .await
+    }
+    async fn import(
+        &self,
+        caller: &::micro_tenancy::Caller,
+        requests: ::micro_rpc::Streaming<ImportRequest>,
+    ) -> ::core::result::Result<ImportResponse, ::micro_error::Error> {
+        ::micro_rpc::client::client_stream(
+                &self.0,
+                caller,
+                &descriptor::SNAPSHOTS.methods[1],
+                requests,
+            )
+            .await
+    }
+}
+impl serde::Serialize for AbandonUploadRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.upload.is_empty() {
+            len += 1;
+        }
+        if self.options.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer
+            .serialize_struct("store.AbandonUploadRequest", len)?;
+        if !self.upload.is_empty() {
+            struct_ser.serialize_field("upload", &self.upload)?;
+        }
+        if let Some(v) = self.options.as_ref() {
+            struct_ser.serialize_field("options", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for AbandonUploadRequest {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &["upload", "options"];
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Upload,
+            Options,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(
+                deserializer: D,
+            ) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+                    fn expecting(
+                        &self,
+                        formatter: &mut std::fmt::Formatter<'_>,
+                    ) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", & FIELDS)
+                    }
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(
+                        self,
+                        value: &str,
+                    ) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "upload" => Ok(GeneratedField::Upload),
+                            "options" => Ok(GeneratedField::Options),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = AbandonUploadRequest;
+            fn expecting(
+                &self,
+                formatter: &mut std::fmt::Formatter<'_>,
+            ) -> std::fmt::Result {
+                formatter.write_str("struct store.AbandonUploadRequest")
+            }
+            fn visit_map<V>(
+                self,
+                mut map_: V,
+            ) -> std::result::Result<AbandonUploadRequest, V::Error>
+            where
+                V: serde::de::MapAccess<'de>,
+            {
+                let mut upload__ = None;
+                let mut options__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Upload => {
+                            if upload__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("upload"));
+                            }
+                            upload__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Options => {
+                            if options__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("options"));
+                            }
+                            options__ = map_.next_value()?;
+                        }
+                    }
+                }
+                Ok(AbandonUploadRequest {
+                    upload: upload__.unwrap_or_default(),
+                    options: options__,
+                })
+            }
+        }
+        deserializer
+            .deserialize_struct("store.AbandonUploadRequest", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for AbandonUploadResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let len = 0;
+        let struct_ser = serializer
+            .serialize_struct("store.AbandonUploadResponse", len)?;
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for AbandonUploadResponse {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[];
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {}
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(
+                deserializer: D,
+            ) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+                    fn expecting(
+                        &self,
+                        formatter: &mut std::fmt::Formatter<'_>,
+                    ) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", & FIELDS)
+                    }
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(
+                        self,
+                        value: &str,
+                    ) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        Err(serde::de::Error::unknown_field(value, FIELDS))
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = AbandonUploadResponse;
+            fn expecting(
+                &self,
+                formatter: &mut std::fmt::Formatter<'_>,
+            ) -> std::fmt::Result {
+                formatter.write_str("struct store.AbandonUploadResponse")
+            }
+            fn visit_map<V>(
+                self,
+                mut map_: V,
+            ) -> std::result::Result<AbandonUploadResponse, V::Error>
+            where
+                V: serde::de::MapAccess<'de>,
+            {
+                while map_.next_key::<GeneratedField>()?.is_some() {
+                    let _ = map_.next_value::<serde::de::IgnoredAny>()?;
+                }
+                Ok(AbandonUploadResponse {})
+            }
+        }
+        deserializer
+            .deserialize_struct("store.AbandonUploadResponse", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for BeginUploadRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.key.is_empty() {
+            len += 1;
+        }
+        if self.options.is_some() {
+            len += 1;
+        }
+        if self.bytes != 0 {
+            len += 1;
+        }
+        if !self.sha256.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer
+            .serialize_struct("store.BeginUploadRequest", len)?;
+        if !self.key.is_empty() {
+            struct_ser.serialize_field("key", &self.key)?;
+        }
+        if let Some(v) = self.options.as_ref() {
+            struct_ser.serialize_field("options", v)?;
+        }
+        if self.bytes != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser
+                .serialize_field("bytes", ToString::to_string(&self.bytes).as_str())?;
+        }
+        if !self.sha256.is_empty() {
+            struct_ser.serialize_field("sha256", &self.sha256)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for BeginUploadRequest {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &["key", "options", "bytes", "sha256"];
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Key,
+            Options,
+            Bytes,
+            Sha256,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(
+                deserializer: D,
+            ) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+                    fn expecting(
+                        &self,
+                        formatter: &mut std::fmt::Formatter<'_>,
+                    ) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", & FIELDS)
+                    }
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(
+                        self,
+                        value: &str,
+                    ) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "key" => Ok(GeneratedField::Key),
+                            "options" => Ok(GeneratedField::Options),
+                            "bytes" => Ok(GeneratedField::Bytes),
+                            "sha256" => Ok(GeneratedField::Sha256),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = BeginUploadRequest;
+            fn expecting(
+                &self,
+                formatter: &mut std::fmt::Formatter<'_>,
+            ) -> std::fmt::Result {
+                formatter.write_str("struct store.BeginUploadRequest")
+            }
+            fn visit_map<V>(
+                self,
+                mut map_: V,
+            ) -> std::result::Result<BeginUploadRequest, V::Error>
+            where
+                V: serde::de::MapAccess<'de>,
+            {
+                let mut key__ = None;
+                let mut options__ = None;
+                let mut bytes__ = None;
+                let mut sha256__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Key => {
+                            if key__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("key"));
+                            }
+                            key__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Options => {
+                            if options__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("options"));
+                            }
+                            options__ = map_.next_value()?;
+                        }
+                        GeneratedField::Bytes => {
+                            if bytes__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("bytes"));
+                            }
+                            bytes__ = Some(
+                                map_
+                                    .next_value::<::pbjson::private::NumberDeserialize<_>>()?
+                                    .0,
+                            );
+                        }
+                        GeneratedField::Sha256 => {
+                            if sha256__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("sha256"));
+                            }
+                            sha256__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(BeginUploadRequest {
+                    key: key__.unwrap_or_default(),
+                    options: options__,
+                    bytes: bytes__.unwrap_or_default(),
+                    sha256: sha256__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer
+            .deserialize_struct("store.BeginUploadRequest", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Blob {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.key.is_empty() {
+            len += 1;
+        }
+        if self.bytes != 0 {
+            len += 1;
+        }
+        if !self.sha256.is_empty() {
+            len += 1;
+        }
+        if self.modified_at != 0 {
+            len += 1;
+        }
+        if !self.revision.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("store.Blob", len)?;
+        if !self.key.is_empty() {
+            struct_ser.serialize_field("key", &self.key)?;
+        }
+        if self.bytes != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser
+                .serialize_field("bytes", ToString::to_string(&self.bytes).as_str())?;
+        }
+        if !self.sha256.is_empty() {
+            struct_ser.serialize_field("sha256", &self.sha256)?;
+        }
+        if self.modified_at != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser
+                .serialize_field(
+                    "modified_at",
+                    ToString::to_string(&self.modified_at).as_str(),
+                )?;
+        }
+        if !self.revision.is_empty() {
+            struct_ser.serialize_field("revision", &self.revision)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Blob {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "key",
+            "bytes",
+            "sha256",
+            "modified_at",
+            "modifiedAt",
+            "revision",
+        ];
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Key,
+            Bytes,
+            Sha256,
+            ModifiedAt,
+            Revision,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(
+                deserializer: D,
+            ) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+                    fn expecting(
+                        &self,
+                        formatter: &mut std::fmt::Formatter<'_>,
+                    ) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", & FIELDS)
+                    }
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(
+                        self,
+                        value: &str,
+                    ) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "key" => Ok(GeneratedField::Key),
+                            "bytes" => Ok(GeneratedField::Bytes),
+                            "sha256" => Ok(GeneratedField::Sha256),
+                            "modifiedAt" | "modified_at" => {
+                                Ok(GeneratedField::ModifiedAt)
+                            }
+                            "revision" => Ok(GeneratedField::Revision),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Blob;
+            fn expecting(
+                &self,
+                formatter: &mut std::fmt::Formatter<'_>,
+            ) -> std::fmt::Result {
+                formatter.write_str("struct store.Blob")
+            }
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Blob, V::Error>
+            where
+                V: serde::de::MapAccess<'de>,
+            {
+                let mut key__ = None;
+                let mut bytes__ = None;
+                let mut sha256__ = None;
+                let mut modified_at__ = None;
+                let mut revision__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Key => {
+                            if key__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("key"));
+                            }
+                            key__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Bytes => {
+                            if bytes__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("bytes"));
+                            }
+                            bytes__ = Some(
+                                map_
+                                    .next_value::<::pbjson::private::NumberDeserialize<_>>()?
+                                    .0,
+                            );
+                        }
+                        GeneratedField::Sha256 => {
+                            if sha256__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("sha256"));
+                            }
+                            sha256__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::ModifiedAt => {
+                            if modified_at__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("modifiedAt"));
+                            }
+                            modified_at__ = Some(
+                                map_
+                                    .next_value::<::pbjson::private::NumberDeserialize<_>>()?
+                                    .0,
+                            );
+                        }
+                        GeneratedField::Revision => {
+                            if revision__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("revision"));
+                            }
+                            revision__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(Blob {
+                    key: key__.unwrap_or_default(),
+                    bytes: bytes__.unwrap_or_default(),
+                    sha256: sha256__.unwrap_or_default(),
+                    modified_at: modified_at__.unwrap_or_default(),
+                    revision: revision__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("store.Blob", FIELDS, GeneratedVisitor)
+    }
+}
 impl serde::Serialize for BlobDeleteRequest {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -872,6 +1846,126 @@ impl<'de> serde::Deserialize<'de> for BlobOptions {
             }
         }
         deserializer.deserialize_struct("store.BlobOptions", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for BlobPart {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.blob.is_some() {
+            len += 1;
+        }
+        if !self.data.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("store.BlobPart", len)?;
+        if let Some(v) = self.blob.as_ref() {
+            struct_ser.serialize_field("blob", v)?;
+        }
+        if !self.data.is_empty() {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser
+                .serialize_field(
+                    "data",
+                    pbjson::private::base64::encode(&self.data).as_str(),
+                )?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for BlobPart {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &["blob", "data"];
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Blob,
+            Data,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(
+                deserializer: D,
+            ) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+                    fn expecting(
+                        &self,
+                        formatter: &mut std::fmt::Formatter<'_>,
+                    ) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", & FIELDS)
+                    }
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(
+                        self,
+                        value: &str,
+                    ) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "blob" => Ok(GeneratedField::Blob),
+                            "data" => Ok(GeneratedField::Data),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = BlobPart;
+            fn expecting(
+                &self,
+                formatter: &mut std::fmt::Formatter<'_>,
+            ) -> std::fmt::Result {
+                formatter.write_str("struct store.BlobPart")
+            }
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<BlobPart, V::Error>
+            where
+                V: serde::de::MapAccess<'de>,
+            {
+                let mut blob__ = None;
+                let mut data__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Blob => {
+                            if blob__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("blob"));
+                            }
+                            blob__ = map_.next_value()?;
+                        }
+                        GeneratedField::Data => {
+                            if data__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("data"));
+                            }
+                            data__ = Some(
+                                map_
+                                    .next_value::<::pbjson::private::BytesDeserialize<_>>()?
+                                    .0,
+                            );
+                        }
+                    }
+                }
+                Ok(BlobPart {
+                    blob: blob__,
+                    data: data__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("store.BlobPart", FIELDS, GeneratedVisitor)
     }
 }
 impl serde::Serialize for BlobReadRequest {
@@ -1791,6 +2885,369 @@ impl<'de> serde::Deserialize<'de> for DeleteResponse {
         deserializer.deserialize_struct("store.DeleteResponse", FIELDS, GeneratedVisitor)
     }
 }
+impl serde::Serialize for ExportRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.database.is_empty() {
+            len += 1;
+        }
+        if !self.table.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("store.ExportRequest", len)?;
+        if !self.database.is_empty() {
+            struct_ser.serialize_field("database", &self.database)?;
+        }
+        if !self.table.is_empty() {
+            struct_ser.serialize_field("table", &self.table)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for ExportRequest {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &["database", "table"];
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Database,
+            Table,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(
+                deserializer: D,
+            ) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+                    fn expecting(
+                        &self,
+                        formatter: &mut std::fmt::Formatter<'_>,
+                    ) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", & FIELDS)
+                    }
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(
+                        self,
+                        value: &str,
+                    ) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "database" => Ok(GeneratedField::Database),
+                            "table" => Ok(GeneratedField::Table),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = ExportRequest;
+            fn expecting(
+                &self,
+                formatter: &mut std::fmt::Formatter<'_>,
+            ) -> std::fmt::Result {
+                formatter.write_str("struct store.ExportRequest")
+            }
+            fn visit_map<V>(
+                self,
+                mut map_: V,
+            ) -> std::result::Result<ExportRequest, V::Error>
+            where
+                V: serde::de::MapAccess<'de>,
+            {
+                let mut database__ = None;
+                let mut table__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Database => {
+                            if database__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("database"));
+                            }
+                            database__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Table => {
+                            if table__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("table"));
+                            }
+                            table__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(ExportRequest {
+                    database: database__.unwrap_or_default(),
+                    table: table__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("store.ExportRequest", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for ExportResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.records.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("store.ExportResponse", len)?;
+        if !self.records.is_empty() {
+            struct_ser.serialize_field("records", &self.records)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for ExportResponse {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &["records"];
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Records,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(
+                deserializer: D,
+            ) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+                    fn expecting(
+                        &self,
+                        formatter: &mut std::fmt::Formatter<'_>,
+                    ) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", & FIELDS)
+                    }
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(
+                        self,
+                        value: &str,
+                    ) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "records" => Ok(GeneratedField::Records),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = ExportResponse;
+            fn expecting(
+                &self,
+                formatter: &mut std::fmt::Formatter<'_>,
+            ) -> std::fmt::Result {
+                formatter.write_str("struct store.ExportResponse")
+            }
+            fn visit_map<V>(
+                self,
+                mut map_: V,
+            ) -> std::result::Result<ExportResponse, V::Error>
+            where
+                V: serde::de::MapAccess<'de>,
+            {
+                let mut records__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Records => {
+                            if records__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("records"));
+                            }
+                            records__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(ExportResponse {
+                    records: records__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("store.ExportResponse", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for FetchBlobRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.key.is_empty() {
+            len += 1;
+        }
+        if self.options.is_some() {
+            len += 1;
+        }
+        if self.offset != 0 {
+            len += 1;
+        }
+        if !self.revision.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("store.FetchBlobRequest", len)?;
+        if !self.key.is_empty() {
+            struct_ser.serialize_field("key", &self.key)?;
+        }
+        if let Some(v) = self.options.as_ref() {
+            struct_ser.serialize_field("options", v)?;
+        }
+        if self.offset != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser
+                .serialize_field("offset", ToString::to_string(&self.offset).as_str())?;
+        }
+        if !self.revision.is_empty() {
+            struct_ser.serialize_field("revision", &self.revision)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for FetchBlobRequest {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &["key", "options", "offset", "revision"];
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Key,
+            Options,
+            Offset,
+            Revision,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(
+                deserializer: D,
+            ) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+                    fn expecting(
+                        &self,
+                        formatter: &mut std::fmt::Formatter<'_>,
+                    ) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", & FIELDS)
+                    }
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(
+                        self,
+                        value: &str,
+                    ) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "key" => Ok(GeneratedField::Key),
+                            "options" => Ok(GeneratedField::Options),
+                            "offset" => Ok(GeneratedField::Offset),
+                            "revision" => Ok(GeneratedField::Revision),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = FetchBlobRequest;
+            fn expecting(
+                &self,
+                formatter: &mut std::fmt::Formatter<'_>,
+            ) -> std::fmt::Result {
+                formatter.write_str("struct store.FetchBlobRequest")
+            }
+            fn visit_map<V>(
+                self,
+                mut map_: V,
+            ) -> std::result::Result<FetchBlobRequest, V::Error>
+            where
+                V: serde::de::MapAccess<'de>,
+            {
+                let mut key__ = None;
+                let mut options__ = None;
+                let mut offset__ = None;
+                let mut revision__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Key => {
+                            if key__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("key"));
+                            }
+                            key__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Options => {
+                            if options__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("options"));
+                            }
+                            options__ = map_.next_value()?;
+                        }
+                        GeneratedField::Offset => {
+                            if offset__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("offset"));
+                            }
+                            offset__ = Some(
+                                map_
+                                    .next_value::<::pbjson::private::NumberDeserialize<_>>()?
+                                    .0,
+                            );
+                        }
+                        GeneratedField::Revision => {
+                            if revision__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("revision"));
+                            }
+                            revision__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(FetchBlobRequest {
+                    key: key__.unwrap_or_default(),
+                    options: options__,
+                    offset: offset__.unwrap_or_default(),
+                    revision: revision__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer
+            .deserialize_struct("store.FetchBlobRequest", FIELDS, GeneratedVisitor)
+    }
+}
 impl serde::Serialize for Field {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -1899,6 +3356,137 @@ impl<'de> serde::Deserialize<'de> for Field {
             }
         }
         deserializer.deserialize_struct("store.Field", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for FinishUploadRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.upload.is_empty() {
+            len += 1;
+        }
+        if self.options.is_some() {
+            len += 1;
+        }
+        if !self.sha256.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer
+            .serialize_struct("store.FinishUploadRequest", len)?;
+        if !self.upload.is_empty() {
+            struct_ser.serialize_field("upload", &self.upload)?;
+        }
+        if let Some(v) = self.options.as_ref() {
+            struct_ser.serialize_field("options", v)?;
+        }
+        if !self.sha256.is_empty() {
+            struct_ser.serialize_field("sha256", &self.sha256)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for FinishUploadRequest {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &["upload", "options", "sha256"];
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Upload,
+            Options,
+            Sha256,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(
+                deserializer: D,
+            ) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+                    fn expecting(
+                        &self,
+                        formatter: &mut std::fmt::Formatter<'_>,
+                    ) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", & FIELDS)
+                    }
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(
+                        self,
+                        value: &str,
+                    ) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "upload" => Ok(GeneratedField::Upload),
+                            "options" => Ok(GeneratedField::Options),
+                            "sha256" => Ok(GeneratedField::Sha256),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = FinishUploadRequest;
+            fn expecting(
+                &self,
+                formatter: &mut std::fmt::Formatter<'_>,
+            ) -> std::fmt::Result {
+                formatter.write_str("struct store.FinishUploadRequest")
+            }
+            fn visit_map<V>(
+                self,
+                mut map_: V,
+            ) -> std::result::Result<FinishUploadRequest, V::Error>
+            where
+                V: serde::de::MapAccess<'de>,
+            {
+                let mut upload__ = None;
+                let mut options__ = None;
+                let mut sha256__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Upload => {
+                            if upload__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("upload"));
+                            }
+                            upload__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Options => {
+                            if options__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("options"));
+                            }
+                            options__ = map_.next_value()?;
+                        }
+                        GeneratedField::Sha256 => {
+                            if sha256__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("sha256"));
+                            }
+                            sha256__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(FinishUploadRequest {
+                    upload: upload__.unwrap_or_default(),
+                    options: options__,
+                    sha256: sha256__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer
+            .deserialize_struct("store.FinishUploadRequest", FIELDS, GeneratedVisitor)
     }
 }
 impl serde::Serialize for GetRequest {
@@ -2151,6 +3739,520 @@ impl<'de> serde::Deserialize<'de> for GetResponse {
             }
         }
         deserializer.deserialize_struct("store.GetResponse", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for ImportRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.database.is_empty() {
+            len += 1;
+        }
+        if !self.records.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("store.ImportRequest", len)?;
+        if !self.database.is_empty() {
+            struct_ser.serialize_field("database", &self.database)?;
+        }
+        if !self.records.is_empty() {
+            struct_ser.serialize_field("records", &self.records)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for ImportRequest {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &["database", "records"];
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Database,
+            Records,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(
+                deserializer: D,
+            ) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+                    fn expecting(
+                        &self,
+                        formatter: &mut std::fmt::Formatter<'_>,
+                    ) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", & FIELDS)
+                    }
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(
+                        self,
+                        value: &str,
+                    ) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "database" => Ok(GeneratedField::Database),
+                            "records" => Ok(GeneratedField::Records),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = ImportRequest;
+            fn expecting(
+                &self,
+                formatter: &mut std::fmt::Formatter<'_>,
+            ) -> std::fmt::Result {
+                formatter.write_str("struct store.ImportRequest")
+            }
+            fn visit_map<V>(
+                self,
+                mut map_: V,
+            ) -> std::result::Result<ImportRequest, V::Error>
+            where
+                V: serde::de::MapAccess<'de>,
+            {
+                let mut database__ = None;
+                let mut records__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Database => {
+                            if database__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("database"));
+                            }
+                            database__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Records => {
+                            if records__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("records"));
+                            }
+                            records__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(ImportRequest {
+                    database: database__.unwrap_or_default(),
+                    records: records__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("store.ImportRequest", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for ImportResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.written != 0 {
+            len += 1;
+        }
+        if self.expired != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("store.ImportResponse", len)?;
+        if self.written != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser
+                .serialize_field(
+                    "written",
+                    ToString::to_string(&self.written).as_str(),
+                )?;
+        }
+        if self.expired != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser
+                .serialize_field(
+                    "expired",
+                    ToString::to_string(&self.expired).as_str(),
+                )?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for ImportResponse {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &["written", "expired"];
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Written,
+            Expired,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(
+                deserializer: D,
+            ) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+                    fn expecting(
+                        &self,
+                        formatter: &mut std::fmt::Formatter<'_>,
+                    ) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", & FIELDS)
+                    }
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(
+                        self,
+                        value: &str,
+                    ) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "written" => Ok(GeneratedField::Written),
+                            "expired" => Ok(GeneratedField::Expired),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = ImportResponse;
+            fn expecting(
+                &self,
+                formatter: &mut std::fmt::Formatter<'_>,
+            ) -> std::fmt::Result {
+                formatter.write_str("struct store.ImportResponse")
+            }
+            fn visit_map<V>(
+                self,
+                mut map_: V,
+            ) -> std::result::Result<ImportResponse, V::Error>
+            where
+                V: serde::de::MapAccess<'de>,
+            {
+                let mut written__ = None;
+                let mut expired__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Written => {
+                            if written__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("written"));
+                            }
+                            written__ = Some(
+                                map_
+                                    .next_value::<::pbjson::private::NumberDeserialize<_>>()?
+                                    .0,
+                            );
+                        }
+                        GeneratedField::Expired => {
+                            if expired__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("expired"));
+                            }
+                            expired__ = Some(
+                                map_
+                                    .next_value::<::pbjson::private::NumberDeserialize<_>>()?
+                                    .0,
+                            );
+                        }
+                    }
+                }
+                Ok(ImportResponse {
+                    written: written__.unwrap_or_default(),
+                    expired: expired__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("store.ImportResponse", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for ListBlobsRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.options.is_some() {
+            len += 1;
+        }
+        if !self.prefix.is_empty() {
+            len += 1;
+        }
+        if self.limit != 0 {
+            len += 1;
+        }
+        if !self.after.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("store.ListBlobsRequest", len)?;
+        if let Some(v) = self.options.as_ref() {
+            struct_ser.serialize_field("options", v)?;
+        }
+        if !self.prefix.is_empty() {
+            struct_ser.serialize_field("prefix", &self.prefix)?;
+        }
+        if self.limit != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser
+                .serialize_field("limit", ToString::to_string(&self.limit).as_str())?;
+        }
+        if !self.after.is_empty() {
+            struct_ser.serialize_field("after", &self.after)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for ListBlobsRequest {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &["options", "prefix", "limit", "after"];
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Options,
+            Prefix,
+            Limit,
+            After,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(
+                deserializer: D,
+            ) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+                    fn expecting(
+                        &self,
+                        formatter: &mut std::fmt::Formatter<'_>,
+                    ) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", & FIELDS)
+                    }
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(
+                        self,
+                        value: &str,
+                    ) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "options" => Ok(GeneratedField::Options),
+                            "prefix" => Ok(GeneratedField::Prefix),
+                            "limit" => Ok(GeneratedField::Limit),
+                            "after" => Ok(GeneratedField::After),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = ListBlobsRequest;
+            fn expecting(
+                &self,
+                formatter: &mut std::fmt::Formatter<'_>,
+            ) -> std::fmt::Result {
+                formatter.write_str("struct store.ListBlobsRequest")
+            }
+            fn visit_map<V>(
+                self,
+                mut map_: V,
+            ) -> std::result::Result<ListBlobsRequest, V::Error>
+            where
+                V: serde::de::MapAccess<'de>,
+            {
+                let mut options__ = None;
+                let mut prefix__ = None;
+                let mut limit__ = None;
+                let mut after__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Options => {
+                            if options__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("options"));
+                            }
+                            options__ = map_.next_value()?;
+                        }
+                        GeneratedField::Prefix => {
+                            if prefix__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("prefix"));
+                            }
+                            prefix__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Limit => {
+                            if limit__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("limit"));
+                            }
+                            limit__ = Some(
+                                map_
+                                    .next_value::<::pbjson::private::NumberDeserialize<_>>()?
+                                    .0,
+                            );
+                        }
+                        GeneratedField::After => {
+                            if after__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("after"));
+                            }
+                            after__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(ListBlobsRequest {
+                    options: options__,
+                    prefix: prefix__.unwrap_or_default(),
+                    limit: limit__.unwrap_or_default(),
+                    after: after__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer
+            .deserialize_struct("store.ListBlobsRequest", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for ListBlobsResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.blobs.is_empty() {
+            len += 1;
+        }
+        if !self.uploads.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer
+            .serialize_struct("store.ListBlobsResponse", len)?;
+        if !self.blobs.is_empty() {
+            struct_ser.serialize_field("blobs", &self.blobs)?;
+        }
+        if !self.uploads.is_empty() {
+            struct_ser.serialize_field("uploads", &self.uploads)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for ListBlobsResponse {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &["blobs", "uploads"];
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Blobs,
+            Uploads,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(
+                deserializer: D,
+            ) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+                    fn expecting(
+                        &self,
+                        formatter: &mut std::fmt::Formatter<'_>,
+                    ) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", & FIELDS)
+                    }
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(
+                        self,
+                        value: &str,
+                    ) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "blobs" => Ok(GeneratedField::Blobs),
+                            "uploads" => Ok(GeneratedField::Uploads),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = ListBlobsResponse;
+            fn expecting(
+                &self,
+                formatter: &mut std::fmt::Formatter<'_>,
+            ) -> std::fmt::Result {
+                formatter.write_str("struct store.ListBlobsResponse")
+            }
+            fn visit_map<V>(
+                self,
+                mut map_: V,
+            ) -> std::result::Result<ListBlobsResponse, V::Error>
+            where
+                V: serde::de::MapAccess<'de>,
+            {
+                let mut blobs__ = None;
+                let mut uploads__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Blobs => {
+                            if blobs__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("blobs"));
+                            }
+                            blobs__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Uploads => {
+                            if uploads__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("uploads"));
+                            }
+                            uploads__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(ListBlobsResponse {
+                    blobs: blobs__.unwrap_or_default(),
+                    uploads: uploads__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer
+            .deserialize_struct("store.ListBlobsResponse", FIELDS, GeneratedVisitor)
     }
 }
 impl serde::Serialize for ListOptions {
@@ -3146,6 +5248,193 @@ impl<'de> serde::Deserialize<'de> for Record {
         deserializer.deserialize_struct("store.Record", FIELDS, GeneratedVisitor)
     }
 }
+impl serde::Serialize for Stored {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.table.is_empty() {
+            len += 1;
+        }
+        if !self.key.is_empty() {
+            len += 1;
+        }
+        if !self.value.is_empty() {
+            len += 1;
+        }
+        if !self.metadata.is_empty() {
+            len += 1;
+        }
+        if self.expires_at != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("store.Stored", len)?;
+        if !self.table.is_empty() {
+            struct_ser.serialize_field("table", &self.table)?;
+        }
+        if !self.key.is_empty() {
+            struct_ser.serialize_field("key", &self.key)?;
+        }
+        if !self.value.is_empty() {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser
+                .serialize_field(
+                    "value",
+                    pbjson::private::base64::encode(&self.value).as_str(),
+                )?;
+        }
+        if !self.metadata.is_empty() {
+            struct_ser.serialize_field("metadata", &self.metadata)?;
+        }
+        if self.expires_at != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser
+                .serialize_field(
+                    "expires_at",
+                    ToString::to_string(&self.expires_at).as_str(),
+                )?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Stored {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "table",
+            "key",
+            "value",
+            "metadata",
+            "expires_at",
+            "expiresAt",
+        ];
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Table,
+            Key,
+            Value,
+            Metadata,
+            ExpiresAt,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(
+                deserializer: D,
+            ) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+                    fn expecting(
+                        &self,
+                        formatter: &mut std::fmt::Formatter<'_>,
+                    ) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", & FIELDS)
+                    }
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(
+                        self,
+                        value: &str,
+                    ) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "table" => Ok(GeneratedField::Table),
+                            "key" => Ok(GeneratedField::Key),
+                            "value" => Ok(GeneratedField::Value),
+                            "metadata" => Ok(GeneratedField::Metadata),
+                            "expiresAt" | "expires_at" => Ok(GeneratedField::ExpiresAt),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Stored;
+            fn expecting(
+                &self,
+                formatter: &mut std::fmt::Formatter<'_>,
+            ) -> std::fmt::Result {
+                formatter.write_str("struct store.Stored")
+            }
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Stored, V::Error>
+            where
+                V: serde::de::MapAccess<'de>,
+            {
+                let mut table__ = None;
+                let mut key__ = None;
+                let mut value__ = None;
+                let mut metadata__ = None;
+                let mut expires_at__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Table => {
+                            if table__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("table"));
+                            }
+                            table__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Key => {
+                            if key__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("key"));
+                            }
+                            key__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Value => {
+                            if value__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("value"));
+                            }
+                            value__ = Some(
+                                map_
+                                    .next_value::<::pbjson::private::BytesDeserialize<_>>()?
+                                    .0,
+                            );
+                        }
+                        GeneratedField::Metadata => {
+                            if metadata__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("metadata"));
+                            }
+                            metadata__ = Some(
+                                map_.next_value::<std::collections::BTreeMap<_, _>>()?,
+                            );
+                        }
+                        GeneratedField::ExpiresAt => {
+                            if expires_at__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("expiresAt"));
+                            }
+                            expires_at__ = Some(
+                                map_
+                                    .next_value::<::pbjson::private::NumberDeserialize<_>>()?
+                                    .0,
+                            );
+                        }
+                    }
+                }
+                Ok(Stored {
+                    table: table__.unwrap_or_default(),
+                    key: key__.unwrap_or_default(),
+                    value: value__.unwrap_or_default(),
+                    metadata: metadata__.unwrap_or_default(),
+                    expires_at: expires_at__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("store.Stored", FIELDS, GeneratedVisitor)
+    }
+}
 impl serde::Serialize for TablesRequest {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -3595,6 +5884,360 @@ impl<'de> serde::Deserialize<'de> for UpdateResponse {
         deserializer.deserialize_struct("store.UpdateResponse", FIELDS, GeneratedVisitor)
     }
 }
+impl serde::Serialize for Upload {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.upload.is_empty() {
+            len += 1;
+        }
+        if !self.key.is_empty() {
+            len += 1;
+        }
+        if self.received != 0 {
+            len += 1;
+        }
+        if self.bytes != 0 {
+            len += 1;
+        }
+        if self.touched_at != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("store.Upload", len)?;
+        if !self.upload.is_empty() {
+            struct_ser.serialize_field("upload", &self.upload)?;
+        }
+        if !self.key.is_empty() {
+            struct_ser.serialize_field("key", &self.key)?;
+        }
+        if self.received != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser
+                .serialize_field(
+                    "received",
+                    ToString::to_string(&self.received).as_str(),
+                )?;
+        }
+        if self.bytes != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser
+                .serialize_field("bytes", ToString::to_string(&self.bytes).as_str())?;
+        }
+        if self.touched_at != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser
+                .serialize_field(
+                    "touched_at",
+                    ToString::to_string(&self.touched_at).as_str(),
+                )?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Upload {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "upload",
+            "key",
+            "received",
+            "bytes",
+            "touched_at",
+            "touchedAt",
+        ];
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Upload,
+            Key,
+            Received,
+            Bytes,
+            TouchedAt,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(
+                deserializer: D,
+            ) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+                    fn expecting(
+                        &self,
+                        formatter: &mut std::fmt::Formatter<'_>,
+                    ) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", & FIELDS)
+                    }
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(
+                        self,
+                        value: &str,
+                    ) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "upload" => Ok(GeneratedField::Upload),
+                            "key" => Ok(GeneratedField::Key),
+                            "received" => Ok(GeneratedField::Received),
+                            "bytes" => Ok(GeneratedField::Bytes),
+                            "touchedAt" | "touched_at" => Ok(GeneratedField::TouchedAt),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Upload;
+            fn expecting(
+                &self,
+                formatter: &mut std::fmt::Formatter<'_>,
+            ) -> std::fmt::Result {
+                formatter.write_str("struct store.Upload")
+            }
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Upload, V::Error>
+            where
+                V: serde::de::MapAccess<'de>,
+            {
+                let mut upload__ = None;
+                let mut key__ = None;
+                let mut received__ = None;
+                let mut bytes__ = None;
+                let mut touched_at__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Upload => {
+                            if upload__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("upload"));
+                            }
+                            upload__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Key => {
+                            if key__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("key"));
+                            }
+                            key__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Received => {
+                            if received__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("received"));
+                            }
+                            received__ = Some(
+                                map_
+                                    .next_value::<::pbjson::private::NumberDeserialize<_>>()?
+                                    .0,
+                            );
+                        }
+                        GeneratedField::Bytes => {
+                            if bytes__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("bytes"));
+                            }
+                            bytes__ = Some(
+                                map_
+                                    .next_value::<::pbjson::private::NumberDeserialize<_>>()?
+                                    .0,
+                            );
+                        }
+                        GeneratedField::TouchedAt => {
+                            if touched_at__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("touchedAt"));
+                            }
+                            touched_at__ = Some(
+                                map_
+                                    .next_value::<::pbjson::private::NumberDeserialize<_>>()?
+                                    .0,
+                            );
+                        }
+                    }
+                }
+                Ok(Upload {
+                    upload: upload__.unwrap_or_default(),
+                    key: key__.unwrap_or_default(),
+                    received: received__.unwrap_or_default(),
+                    bytes: bytes__.unwrap_or_default(),
+                    touched_at: touched_at__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("store.Upload", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for UploadPart {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.upload.is_empty() {
+            len += 1;
+        }
+        if self.options.is_some() {
+            len += 1;
+        }
+        if self.offset != 0 {
+            len += 1;
+        }
+        if !self.data.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("store.UploadPart", len)?;
+        if !self.upload.is_empty() {
+            struct_ser.serialize_field("upload", &self.upload)?;
+        }
+        if let Some(v) = self.options.as_ref() {
+            struct_ser.serialize_field("options", v)?;
+        }
+        if self.offset != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser
+                .serialize_field("offset", ToString::to_string(&self.offset).as_str())?;
+        }
+        if !self.data.is_empty() {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser
+                .serialize_field(
+                    "data",
+                    pbjson::private::base64::encode(&self.data).as_str(),
+                )?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for UploadPart {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &["upload", "options", "offset", "data"];
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Upload,
+            Options,
+            Offset,
+            Data,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(
+                deserializer: D,
+            ) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+                    fn expecting(
+                        &self,
+                        formatter: &mut std::fmt::Formatter<'_>,
+                    ) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", & FIELDS)
+                    }
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(
+                        self,
+                        value: &str,
+                    ) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "upload" => Ok(GeneratedField::Upload),
+                            "options" => Ok(GeneratedField::Options),
+                            "offset" => Ok(GeneratedField::Offset),
+                            "data" => Ok(GeneratedField::Data),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = UploadPart;
+            fn expecting(
+                &self,
+                formatter: &mut std::fmt::Formatter<'_>,
+            ) -> std::fmt::Result {
+                formatter.write_str("struct store.UploadPart")
+            }
+            fn visit_map<V>(
+                self,
+                mut map_: V,
+            ) -> std::result::Result<UploadPart, V::Error>
+            where
+                V: serde::de::MapAccess<'de>,
+            {
+                let mut upload__ = None;
+                let mut options__ = None;
+                let mut offset__ = None;
+                let mut data__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Upload => {
+                            if upload__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("upload"));
+                            }
+                            upload__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Options => {
+                            if options__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("options"));
+                            }
+                            options__ = map_.next_value()?;
+                        }
+                        GeneratedField::Offset => {
+                            if offset__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("offset"));
+                            }
+                            offset__ = Some(
+                                map_
+                                    .next_value::<::pbjson::private::NumberDeserialize<_>>()?
+                                    .0,
+                            );
+                        }
+                        GeneratedField::Data => {
+                            if data__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("data"));
+                            }
+                            data__ = Some(
+                                map_
+                                    .next_value::<::pbjson::private::BytesDeserialize<_>>()?
+                                    .0,
+                            );
+                        }
+                    }
+                }
+                Ok(UploadPart {
+                    upload: upload__.unwrap_or_default(),
+                    options: options__,
+                    offset: offset__.unwrap_or_default(),
+                    data: data__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("store.UploadPart", FIELDS, GeneratedVisitor)
+    }
+}
 impl serde::Serialize for WriteOptions {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -3984,6 +6627,54 @@ impl ::micro_rpc::Message for BlobDeleteRequest {
 impl ::micro_rpc::Message for BlobDeleteResponse {
     const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::BLOB_DELETE_RESPONSE;
 }
+impl ::micro_rpc::Message for BeginUploadRequest {
+    const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::BEGIN_UPLOAD_REQUEST;
+}
+impl ::micro_rpc::Message for Upload {
+    const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::UPLOAD;
+}
+impl ::micro_rpc::Message for UploadPart {
+    const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::UPLOAD_PART;
+}
+impl ::micro_rpc::Message for FinishUploadRequest {
+    const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::FINISH_UPLOAD_REQUEST;
+}
+impl ::micro_rpc::Message for AbandonUploadRequest {
+    const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::ABANDON_UPLOAD_REQUEST;
+}
+impl ::micro_rpc::Message for AbandonUploadResponse {
+    const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::ABANDON_UPLOAD_RESPONSE;
+}
+impl ::micro_rpc::Message for Blob {
+    const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::BLOB;
+}
+impl ::micro_rpc::Message for FetchBlobRequest {
+    const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::FETCH_BLOB_REQUEST;
+}
+impl ::micro_rpc::Message for BlobPart {
+    const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::BLOB_PART;
+}
+impl ::micro_rpc::Message for ListBlobsRequest {
+    const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::LIST_BLOBS_REQUEST;
+}
+impl ::micro_rpc::Message for ListBlobsResponse {
+    const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::LIST_BLOBS_RESPONSE;
+}
+impl ::micro_rpc::Message for Stored {
+    const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::STORED;
+}
+impl ::micro_rpc::Message for ExportRequest {
+    const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::EXPORT_REQUEST;
+}
+impl ::micro_rpc::Message for ExportResponse {
+    const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::EXPORT_RESPONSE;
+}
+impl ::micro_rpc::Message for ImportRequest {
+    const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::IMPORT_REQUEST;
+}
+impl ::micro_rpc::Message for ImportResponse {
+    const DESCRIPTOR: &'static ::micro_rpc::MessageDescriptor = &descriptor::message::IMPORT_RESPONSE;
+}
 /// What this package offers, at run time.
 pub mod descriptor {
     /// Its services.
@@ -3991,6 +6682,8 @@ pub mod descriptor {
         &STORE,
         &RECORDS,
         &BLOB_STORE,
+        &BLOBS,
+        &SNAPSHOTS,
     ];
     /// `store.Store`
     pub static STORE: ::micro_rpc::ServiceDescriptor = ::micro_rpc::ServiceDescriptor {
@@ -4098,6 +6791,84 @@ pub mod descriptor {
                 kind: ::micro_rpc::MethodKind::Unary,
                 request: &message::BLOB_DELETE_REQUEST,
                 response: &message::BLOB_DELETE_RESPONSE,
+            },
+        ],
+    };
+    /// `store.Blobs`
+    pub static BLOBS: ::micro_rpc::ServiceDescriptor = ::micro_rpc::ServiceDescriptor {
+        package: "store",
+        name: "Blobs",
+        methods: &[
+            ::micro_rpc::MethodDescriptor {
+                name: "Begin",
+                path: "/store.Blobs/Begin",
+                id: "store.Blobs.Begin",
+                kind: ::micro_rpc::MethodKind::Unary,
+                request: &message::BEGIN_UPLOAD_REQUEST,
+                response: &message::UPLOAD,
+            },
+            ::micro_rpc::MethodDescriptor {
+                name: "Send",
+                path: "/store.Blobs/Send",
+                id: "store.Blobs.Send",
+                kind: ::micro_rpc::MethodKind::ClientStream,
+                request: &message::UPLOAD_PART,
+                response: &message::UPLOAD,
+            },
+            ::micro_rpc::MethodDescriptor {
+                name: "Finish",
+                path: "/store.Blobs/Finish",
+                id: "store.Blobs.Finish",
+                kind: ::micro_rpc::MethodKind::Unary,
+                request: &message::FINISH_UPLOAD_REQUEST,
+                response: &message::BLOB,
+            },
+            ::micro_rpc::MethodDescriptor {
+                name: "Abandon",
+                path: "/store.Blobs/Abandon",
+                id: "store.Blobs.Abandon",
+                kind: ::micro_rpc::MethodKind::Unary,
+                request: &message::ABANDON_UPLOAD_REQUEST,
+                response: &message::ABANDON_UPLOAD_RESPONSE,
+            },
+            ::micro_rpc::MethodDescriptor {
+                name: "Fetch",
+                path: "/store.Blobs/Fetch",
+                id: "store.Blobs.Fetch",
+                kind: ::micro_rpc::MethodKind::ServerStream,
+                request: &message::FETCH_BLOB_REQUEST,
+                response: &message::BLOB_PART,
+            },
+            ::micro_rpc::MethodDescriptor {
+                name: "List",
+                path: "/store.Blobs/List",
+                id: "store.Blobs.List",
+                kind: ::micro_rpc::MethodKind::Unary,
+                request: &message::LIST_BLOBS_REQUEST,
+                response: &message::LIST_BLOBS_RESPONSE,
+            },
+        ],
+    };
+    /// `store.Snapshots`
+    pub static SNAPSHOTS: ::micro_rpc::ServiceDescriptor = ::micro_rpc::ServiceDescriptor {
+        package: "store",
+        name: "Snapshots",
+        methods: &[
+            ::micro_rpc::MethodDescriptor {
+                name: "Export",
+                path: "/store.Snapshots/Export",
+                id: "store.Snapshots.Export",
+                kind: ::micro_rpc::MethodKind::ServerStream,
+                request: &message::EXPORT_REQUEST,
+                response: &message::EXPORT_RESPONSE,
+            },
+            ::micro_rpc::MethodDescriptor {
+                name: "Import",
+                path: "/store.Snapshots/Import",
+                id: "store.Snapshots.Import",
+                kind: ::micro_rpc::MethodKind::ClientStream,
+                request: &message::IMPORT_REQUEST,
+                response: &message::IMPORT_RESPONSE,
             },
         ],
     };
@@ -4624,6 +7395,417 @@ pub mod descriptor {
             name: "store.BlobDeleteResponse",
             fields: &[],
         };
+        pub static BEGIN_UPLOAD_REQUEST: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {
+            name: "store.BeginUploadRequest",
+            fields: &[
+                ::micro_rpc::FieldDescriptor {
+                    name: "key",
+                    json_name: "key",
+                    number: 1,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "options",
+                    json_name: "options",
+                    number: 2,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::Message(&BLOB_OPTIONS),
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "bytes",
+                    json_name: "bytes",
+                    number: 3,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::Uint64,
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "sha256",
+                    json_name: "sha256",
+                    number: 4,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
+                },
+            ],
+        };
+        pub static UPLOAD: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {
+            name: "store.Upload",
+            fields: &[
+                ::micro_rpc::FieldDescriptor {
+                    name: "upload",
+                    json_name: "upload",
+                    number: 1,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "key",
+                    json_name: "key",
+                    number: 2,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "received",
+                    json_name: "received",
+                    number: 3,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::Uint64,
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "bytes",
+                    json_name: "bytes",
+                    number: 4,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::Uint64,
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "touched_at",
+                    json_name: "touchedAt",
+                    number: 5,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::Int64,
+                },
+            ],
+        };
+        pub static UPLOAD_PART: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {
+            name: "store.UploadPart",
+            fields: &[
+                ::micro_rpc::FieldDescriptor {
+                    name: "upload",
+                    json_name: "upload",
+                    number: 1,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "options",
+                    json_name: "options",
+                    number: 2,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::Message(&BLOB_OPTIONS),
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "offset",
+                    json_name: "offset",
+                    number: 3,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::Uint64,
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "data",
+                    json_name: "data",
+                    number: 4,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::Bytes,
+                },
+            ],
+        };
+        pub static FINISH_UPLOAD_REQUEST: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {
+            name: "store.FinishUploadRequest",
+            fields: &[
+                ::micro_rpc::FieldDescriptor {
+                    name: "upload",
+                    json_name: "upload",
+                    number: 1,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "options",
+                    json_name: "options",
+                    number: 2,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::Message(&BLOB_OPTIONS),
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "sha256",
+                    json_name: "sha256",
+                    number: 3,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
+                },
+            ],
+        };
+        pub static ABANDON_UPLOAD_REQUEST: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {
+            name: "store.AbandonUploadRequest",
+            fields: &[
+                ::micro_rpc::FieldDescriptor {
+                    name: "upload",
+                    json_name: "upload",
+                    number: 1,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "options",
+                    json_name: "options",
+                    number: 2,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::Message(&BLOB_OPTIONS),
+                },
+            ],
+        };
+        pub static ABANDON_UPLOAD_RESPONSE: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {
+            name: "store.AbandonUploadResponse",
+            fields: &[],
+        };
+        pub static BLOB: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {
+            name: "store.Blob",
+            fields: &[
+                ::micro_rpc::FieldDescriptor {
+                    name: "key",
+                    json_name: "key",
+                    number: 1,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "bytes",
+                    json_name: "bytes",
+                    number: 2,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::Uint64,
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "sha256",
+                    json_name: "sha256",
+                    number: 3,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "modified_at",
+                    json_name: "modifiedAt",
+                    number: 4,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::Int64,
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "revision",
+                    json_name: "revision",
+                    number: 5,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
+                },
+            ],
+        };
+        pub static FETCH_BLOB_REQUEST: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {
+            name: "store.FetchBlobRequest",
+            fields: &[
+                ::micro_rpc::FieldDescriptor {
+                    name: "key",
+                    json_name: "key",
+                    number: 1,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "options",
+                    json_name: "options",
+                    number: 2,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::Message(&BLOB_OPTIONS),
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "offset",
+                    json_name: "offset",
+                    number: 3,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::Uint64,
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "revision",
+                    json_name: "revision",
+                    number: 4,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
+                },
+            ],
+        };
+        pub static BLOB_PART: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {
+            name: "store.BlobPart",
+            fields: &[
+                ::micro_rpc::FieldDescriptor {
+                    name: "blob",
+                    json_name: "blob",
+                    number: 1,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::Message(&BLOB),
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "data",
+                    json_name: "data",
+                    number: 2,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::Bytes,
+                },
+            ],
+        };
+        pub static LIST_BLOBS_REQUEST: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {
+            name: "store.ListBlobsRequest",
+            fields: &[
+                ::micro_rpc::FieldDescriptor {
+                    name: "options",
+                    json_name: "options",
+                    number: 1,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::Message(&BLOB_OPTIONS),
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "prefix",
+                    json_name: "prefix",
+                    number: 2,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "limit",
+                    json_name: "limit",
+                    number: 3,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::Uint64,
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "after",
+                    json_name: "after",
+                    number: 4,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
+                },
+            ],
+        };
+        pub static LIST_BLOBS_RESPONSE: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {
+            name: "store.ListBlobsResponse",
+            fields: &[
+                ::micro_rpc::FieldDescriptor {
+                    name: "blobs",
+                    json_name: "blobs",
+                    number: 1,
+                    repeated: true,
+                    kind: ::micro_rpc::FieldType::Message(&BLOB),
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "uploads",
+                    json_name: "uploads",
+                    number: 2,
+                    repeated: true,
+                    kind: ::micro_rpc::FieldType::Message(&UPLOAD),
+                },
+            ],
+        };
+        pub static STORED: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {
+            name: "store.Stored",
+            fields: &[
+                ::micro_rpc::FieldDescriptor {
+                    name: "table",
+                    json_name: "table",
+                    number: 1,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "key",
+                    json_name: "key",
+                    number: 2,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "value",
+                    json_name: "value",
+                    number: 3,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::Bytes,
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "metadata",
+                    json_name: "metadata",
+                    number: 4,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::Map(
+                        &::micro_rpc::FieldType::String,
+                        &::micro_rpc::FieldType::Message(&FIELD),
+                    ),
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "expires_at",
+                    json_name: "expiresAt",
+                    number: 5,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::Int64,
+                },
+            ],
+        };
+        pub static EXPORT_REQUEST: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {
+            name: "store.ExportRequest",
+            fields: &[
+                ::micro_rpc::FieldDescriptor {
+                    name: "database",
+                    json_name: "database",
+                    number: 1,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "table",
+                    json_name: "table",
+                    number: 2,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
+                },
+            ],
+        };
+        pub static EXPORT_RESPONSE: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {
+            name: "store.ExportResponse",
+            fields: &[
+                ::micro_rpc::FieldDescriptor {
+                    name: "records",
+                    json_name: "records",
+                    number: 1,
+                    repeated: true,
+                    kind: ::micro_rpc::FieldType::Message(&STORED),
+                },
+            ],
+        };
+        pub static IMPORT_REQUEST: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {
+            name: "store.ImportRequest",
+            fields: &[
+                ::micro_rpc::FieldDescriptor {
+                    name: "database",
+                    json_name: "database",
+                    number: 1,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::String,
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "records",
+                    json_name: "records",
+                    number: 2,
+                    repeated: true,
+                    kind: ::micro_rpc::FieldType::Message(&STORED),
+                },
+            ],
+        };
+        pub static IMPORT_RESPONSE: ::micro_rpc::MessageDescriptor = ::micro_rpc::MessageDescriptor {
+            name: "store.ImportResponse",
+            fields: &[
+                ::micro_rpc::FieldDescriptor {
+                    name: "written",
+                    json_name: "written",
+                    number: 1,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::Uint64,
+                },
+                ::micro_rpc::FieldDescriptor {
+                    name: "expired",
+                    json_name: "expired",
+                    number: 2,
+                    repeated: false,
+                    kind: ::micro_rpc::FieldType::Uint64,
+                },
+            ],
+        };
     }
 }
 impl ::core::fmt::Debug for Field {
@@ -4655,6 +7837,35 @@ impl ::core::fmt::Debug for BlobWriteRequest {
             .field("key", &self.key)
             .field("options", &self.options)
             .field("blob", &"[redacted]")
+            .finish()
+    }
+}
+impl ::core::fmt::Debug for UploadPart {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("UploadPart")
+            .field("upload", &self.upload)
+            .field("options", &self.options)
+            .field("offset", &self.offset)
+            .field("data", &"[redacted]")
+            .finish()
+    }
+}
+impl ::core::fmt::Debug for BlobPart {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("BlobPart")
+            .field("blob", &self.blob)
+            .field("data", &"[redacted]")
+            .finish()
+    }
+}
+impl ::core::fmt::Debug for Stored {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("Stored")
+            .field("table", &self.table)
+            .field("key", &self.key)
+            .field("value", &"[redacted]")
+            .field("metadata", &self.metadata)
+            .field("expires_at", &self.expires_at)
             .finish()
     }
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use micro_error::Error;
 use micro_tenancy::{Reports, Tenant, Used};
 
-use crate::App;
+use crate::{App, place::Place};
 
 #[async_trait]
 impl Reports for App {
@@ -14,9 +14,15 @@ impl Reports for App {
 
     async fn usage(&self, tenant: &Tenant) -> Result<Vec<Used>, Error> {
         let topics = self.stored.count_topics(tenant).await?;
+        let everywhere = Place {
+            tenant: tenant.clone(),
+            topic: String::new(),
+        };
+        let groups = self.stored.groups(&everywhere).await?.len() as u64;
         let (limits, used) = (&self.parts.limits, |limit, used| Used { limit, used });
         Ok(vec![
             used(limits.topics, topics),
+            used(limits.groups, groups),
             used(limits.subscribers, self.consumers.count(&tenant.id())),
         ])
     }

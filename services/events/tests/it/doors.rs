@@ -52,9 +52,10 @@ async fn what_is_missing_or_wrong_is_named_as_upstream_does() {
         (code, detail.as_str()),
         (500, "invalid AckWait passed, should be positive integer")
     );
-    let written = world.events.write(&ada, WriteRequest::default()).await;
-    let not_supported = "Writing to the store directly is not supported".to_owned();
-    assert_eq!(words(written), ("events.Store.Write".into(), 501, not_supported));
+    assert_eq!(
+        words(world.events.write(&ada, WriteRequest::default()).await),
+        missing("Store.Write")
+    );
     assert_eq!(
         words(world.events.consume(&ada, acknowledging("t", "g", 1, -1)).await).1,
         400,
@@ -92,6 +93,32 @@ async fn limits_are_exact_and_named() {
     );
     drop(consumer);
     assert!(world.consume(&ada, from_the_start("t", "")).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_event_that_is_written_keeps_its_id_and_its_time_and_is_consumed_like_all() {
+    let (world, ada) = (World::new(), owner("ada-ns"));
+    let event = Event {
+        id: "own".into(),
+        topic: "t".into(),
+        payload: "a".into(),
+        timestamp: 7,
+        ..Default::default()
+    };
+    let request = WriteRequest {
+        event: Some(event.clone()),
+        ttl: 0,
+    };
+    world.events.write(&ada, request.clone()).await.expect("written");
+    assert_eq!(world.read(&ada, "t").await, [event.clone()]);
+    let mut consumer = world.consume(&ada, from_the_start("t", "g")).await.expect("own");
+    assert_eq!(consumer.next().await, event);
+    let short = WriteRequest { ttl: 60, ..request };
+    assert_eq!(
+        words(world.events.write(&ada, short).await).1,
+        400,
+        "not for a while only"
+    );
 }
 
 #[tokio::test(start_paused = true)]

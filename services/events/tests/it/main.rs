@@ -5,6 +5,8 @@ mod doors;
 mod groups;
 mod letters;
 mod producers;
+mod rates;
 mod replicas;
 mod retention;
+mod topics;
 mod world;

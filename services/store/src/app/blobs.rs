@@ -1,118 +1,152 @@
-//! Writing, reading and removing a blob: streamed, never held in memory whole.
+//! Writing, reading, listing and removing a blob: streamed, never held in memory whole.
+
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use micro_clock::Ids;
-use micro_error::Error;
+use micro_limits::Permit;
 use micro_rpc::Streaming;
-use micro_storage::{StoreError, blobs::ByteStream};
+use micro_storage::{
+    StoreError,
+    blobs::{Blobs, ByteStream},
+};
 use micro_tenancy::Tenant;
 
+use super::{collect::Unfinished, uploads::key_of};
 use crate::{
     App, Refusal,
-    store::blob_index::{Blob, BlobIndex, Named},
+    store::{
+        blob_index::{Blob, BlobIndex, Upload},
+        pieces::Piece,
+    },
 };
 
 /// A message of a blob has at most so many bytes.
 pub const CHUNK: usize = 64 << 10;
-/// How often a blob that is replaced while somebody asks for it is looked for again.
-const TRIES: usize = 5;
+/// Blobs of one page of a list.
+const PAGE: usize = 1_000;
+
+/// A blob, and its bytes as they come.
+pub type Opened = (Blob, Streaming<Bytes>);
 
 impl App {
     /// Stores a blob whole or not at all.
     pub async fn write_blob(&self, tenant: &Tenant, key: &str, body: Streaming<Bytes>) -> Result<(), Refusal> {
-        let index = self.index(tenant);
-        let limit = self.parts.limits.blobs_bytes;
-        self.collect(&index).await?;
-        let used = index.used_beside(key).await?;
-        let id = Ids.ordered().to_string();
-        index.begin(&id).await?;
-        let body = body.map_err(|error: Error| StoreError::Failed(error.into()));
-        let room = limit.max.saturating_sub(used);
-        let stored = self
-            .parts
-            .blobs
-            .put(tenant, &Blob::place(&id), body.boxed(), room)
-            .await;
-        let named = match stored {
-            Ok(0) => Err(Refusal::NoBlob),
-            Ok(bytes) => match self
-                .index(tenant)
-                .name(key, &Blob { id: id.clone(), bytes }, limit.max)
-                .await?
-            {
-                Named::Done(replaced) => Ok(replaced),
-                Named::Full(used) => Err(Refusal::Blobs { used, limit }),
-                Named::Collected => Err(StoreError::Contended(None).into()),
-            },
-            // The place is ours and valid: what is refused is the size.
-            Err(StoreError::Invalid(_)) => Err(Refusal::Blobs { used, limit }),
-            Err(StoreError::Failed(cause)) => Err(match cause.downcast::<Error>() {
-                Ok(error) => Refusal::Sender(*error),
-                Err(cause) => StoreError::Failed(cause).into(),
-            }),
-            Err(error) => Err(error.into()),
-        };
-        match named {
-            Ok(Some(replaced)) => Ok(self.discard(&index, &replaced.id).await?),
-            Ok(None) => Ok(()),
-            Err(refusal) => {
-                self.discard(&index, &id).await?;
-                Err(refusal)
-            }
+        let upload = Upload::new(Ids.ordered().to_string(), key, self.parts.clock.now());
+        self.index(tenant).begin(&upload).await?;
+        let unfinished = Unfinished::of(self, tenant, &upload.id);
+        let written = self.write_all(tenant, &upload.id, body).await;
+        if written.is_err() {
+            self.abandon_upload(tenant, &upload.id).await?;
         }
+        unfinished.is_done();
+        written
     }
 
-    /// A blob's bytes, in parts of at most [`CHUNK`].
-    pub async fn read_blob(
-        &self,
-        tenant: &Tenant,
-        key: &str,
-    ) -> Result<impl Stream<Item = Result<Bytes, StoreError>> + Send + 'static, Refusal> {
-        for _ in 0..TRIES {
-            let blob = self.index(tenant).find(key).await?.ok_or(Refusal::NoSuchBlob)?;
-            // None where it was replaced since: the key leads elsewhere now.
-            if let Some((_, bytes)) = self.parts.blobs.get(tenant, &Blob::place(&blob.id)).await? {
-                return Ok(chunks(bytes));
-            }
+    async fn write_all(&self, tenant: &Tenant, id: &str, body: Streaming<Bytes>) -> Result<(), Refusal> {
+        self.remember(tenant).await?;
+        self.send(tenant, id, 0, body).await?;
+        self.finish_upload(tenant, id, "").await.map(drop)
+    }
+
+    /// A blob's bytes from `offset` on, in parts of at most [`CHUNK`]; of this revision only, if one is named.
+    pub async fn read_blob(&self, tenant: &Tenant, key: &str, offset: u64, revision: &str) -> Result<Opened, Refusal> {
+        let blob = self.index(tenant).find(key).await?.ok_or(Refusal::NoSuchBlob)?;
+        if !revision.is_empty() && revision != blob.id {
+            return Err(Refusal::Replaced);
         }
-        Err(StoreError::Damaged("the bytes of a blob are missing".into()).into())
+        if offset > blob.pieces.bytes() {
+            return Err(Refusal::Behind(blob.pieces.bytes()));
+        }
+        let reading = self.reading.enter(key_of(tenant, &blob.id), super::collect::READERS)?;
+        let (pieces, before) = blob.pieces.from(offset);
+        let bytes = pieces_of(
+            self.parts.blobs.clone(),
+            tenant.clone(),
+            blob.id.clone(),
+            pieces,
+            before,
+        );
+        let bytes = bytes.map_err(|error| Refusal::from(error).at("store.Blob.Read"));
+        Ok((blob, while_reading(chunks(bytes.boxed()).boxed(), reading)))
     }
 
     /// Removes a blob, if there is one.
     pub async fn delete_blob(&self, tenant: &Tenant, key: &str) -> Result<(), Refusal> {
-        let index = self.index(tenant);
-        if let Some(blob) = index.unname(key).await? {
-            self.discard(&index, &blob.id).await?;
+        match self.index(tenant).unname(key).await? {
+            Some(leaving) => Ok(self.remove_bytes(tenant, &leaving).await.map(drop)?),
+            None => Ok(()),
         }
-        Ok(())
     }
 
-    fn index<'s>(&'s self, tenant: &'s Tenant) -> BlobIndex<'s> {
+    /// A page of the blobs whose keys begin so, behind a key.
+    pub async fn list_blobs(
+        &self,
+        tenant: &Tenant,
+        prefix: &str,
+        after: &str,
+        limit: u64,
+    ) -> Result<Vec<(String, Blob)>, StoreError> {
+        let limit = match usize::try_from(limit) {
+            Ok(0) | Err(_) => PAGE,
+            Ok(asked) => asked.min(PAGE),
+        };
+        self.index(tenant).list(prefix, after, limit).await
+    }
+
+    pub(super) fn index<'s>(&'s self, tenant: &'s Tenant) -> BlobIndex<'s> {
         BlobIndex {
             records: self.parts.records.as_ref(),
             tenant,
             now: self.parts.clock.now(),
         }
     }
+}
 
-    /// Removes what uploads that never ended have left.
-    async fn collect(&self, index: &BlobIndex<'_>) -> Result<(), StoreError> {
-        for id in index.forgotten().await? {
-            self.discard(index, &id).await?;
+/// The bytes of pieces, one after the other, but for the first few.
+pub fn pieces_of(
+    blobs: Arc<dyn Blobs>,
+    tenant: Tenant,
+    id: String,
+    pieces: Vec<Piece>,
+    before: u64,
+) -> impl Stream<Item = Result<Bytes, StoreError>> + Send + 'static {
+    let open = move |piece: Piece| {
+        let (blobs, tenant, place) = (blobs.clone(), tenant.clone(), piece.place(&id));
+        async move {
+            let found = blobs.get(&tenant, &place).await?;
+            let missing = || StoreError::Damaged("bytes of a blob are missing".into());
+            Ok::<ByteStream<'static>, StoreError>(found.ok_or_else(missing)?.1)
         }
-        Ok(())
-    }
+    };
+    let all = stream::iter(pieces).then(open).try_flatten();
+    let mut skip = before;
+    all.try_filter_map(move |mut bytes| {
+        let passed = skip.min(bytes.len() as u64);
+        skip -= passed;
+        let rest = bytes.split_off(passed as usize);
+        futures::future::ready(Ok((!rest.is_empty()).then_some(rest)))
+    })
+}
 
-    /// Removes the bytes of an id that no key leads to.
-    async fn discard(&self, index: &BlobIndex<'_>, id: &str) -> Result<(), StoreError> {
-        self.parts.blobs.delete(index.tenant, &Blob::place(id)).await?;
-        index.gone(id).await
-    }
+/// The same bytes; what holds the reader's place goes with them.
+fn while_reading<K>(bytes: Streaming<Bytes>, reading: Permit<K>) -> Streaming<Bytes>
+where
+    K: std::hash::Hash + Eq + Clone + Send + 'static,
+{
+    let held = (bytes, reading);
+    stream::unfold(held, |(mut bytes, reading)| async move {
+        let next = bytes.next().await?;
+        Some((next, (bytes, reading)))
+    })
+    .boxed()
 }
 
 /// The same bytes in parts that are neither tiny nor big.
-fn chunks(bytes: ByteStream<'static>) -> impl Stream<Item = Result<Bytes, StoreError>> + Send + 'static {
+fn chunks<E: Send + 'static>(
+    bytes: std::pin::Pin<Box<dyn Stream<Item = Result<Bytes, E>> + Send>>,
+) -> impl Stream<Item = Result<Bytes, E>> + Send + 'static {
     stream::try_unfold((bytes.fuse(), BytesMut::new()), |(mut bytes, mut held)| async move {
         while held.len() < CHUNK {
             match bytes.try_next().await? {

@@ -1,8 +1,12 @@
 //! What the store does, one operation a file.
 
 pub mod blobs;
+pub mod collect;
 pub mod list_tables;
 pub mod read_records;
+pub mod snapshots;
+pub mod uploads;
+pub mod usage;
 pub mod write_record;
 
 use micro_storage::{StoreError, records::Key};

@@ -71,7 +71,7 @@ impl App {
         }))
     }
 
-    fn search(&self, tenant: &Tenant, table: &str, wanted: Wanted) -> Result<Search, Refusal> {
+    pub(super) fn search(&self, tenant: &Tenant, table: &str, wanted: Wanted) -> Result<Search, Refusal> {
         let records = self.parts.records.clone();
         Ok(Search::new(
             records,
@@ -104,6 +104,7 @@ mod tests {
             records: Arc::new(MemoryRecords::default()),
             blobs: Arc::new(MemoryBlobs::default()),
             clock: Arc::new(TestClock::default()),
+            authority: authority(),
             limits: Limits::DEVELOPER,
         });
         let tenant = authority()

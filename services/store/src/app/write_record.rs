@@ -2,7 +2,7 @@
 
 use micro_storage::records::{Expect, Write, Written};
 use micro_tenancy::Tenant;
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 
 use super::key;
 use crate::{
@@ -28,13 +28,12 @@ impl App {
         draft: Draft,
         expect: Expect,
     ) -> Result<u64, Refusal> {
-        self.check(&draft)?;
         let now = self.parts.clock.now();
-        let value = entry::encode(&draft.value, &draft.metadata);
-        let mut write = Write::put(key(tenant, table, &draft.key)?, value).expecting(expect);
-        if let Some(lives) = draft.lives {
-            write = write.until(now.checked_add(lives).ok_or(Refusal::Expiry)?);
-        }
+        let until = match draft.lives {
+            Some(lives) => Some(now.checked_add(lives).ok_or(Refusal::Expiry)?),
+            None => None,
+        };
+        let write = self.put(tenant, table, draft, until)?.expecting(expect);
         match self.parts.records.write(tenant, vec![write], now).await? {
             Written::Done(versions) => Ok(versions.into_iter().next().unwrap_or_default()),
             Written::Lost(_) => Err(match expect {
@@ -52,6 +51,23 @@ impl App {
             .write(tenant, vec![delete], self.parts.clock.now())
             .await?;
         Ok(())
+    }
+
+    /// The write that stores a record, if it is acceptable.
+    pub(super) fn put(
+        &self,
+        tenant: &Tenant,
+        table: &str,
+        draft: Draft,
+        until: Option<OffsetDateTime>,
+    ) -> Result<Write, Refusal> {
+        self.check(&draft)?;
+        let value = entry::encode(&draft.value, &draft.metadata);
+        let write = Write::put(key(tenant, table, &draft.key)?, value);
+        Ok(match until {
+            Some(until) => write.until(until),
+            None => write,
+        })
     }
 
     fn check(&self, draft: &Draft) -> Result<(), Refusal> {

@@ -18,12 +18,11 @@ use crate::{App, Refusal};
 impl BlobStore for App {
     async fn read(&self, caller: &Caller, request: BlobReadRequest) -> Result<Streaming<BlobReadResponse>, Error> {
         let id = "store.Blob.Read";
-        let tenant = enter_blobs(caller, request.options.as_ref(), &request.key, id)?;
-        let chunks = self.read_blob(&tenant, &request.key).await.map_err(|e| e.at(id))?;
+        let tenant = enter_blob(caller, request.options.as_ref(), &request.key, id)?;
+        let opened = self.read_blob(&tenant, &request.key, 0, "").await;
+        let (_, chunks) = opened.map_err(|e| e.at(id))?;
         let message = |chunk: Bytes| BlobReadResponse { blob: chunk.into() };
-        Ok(chunks
-            .map(move |chunk| chunk.map(message).map_err(|e| Refusal::from(e).at(id)))
-            .boxed())
+        Ok(chunks.map(move |chunk| chunk.map(message)).boxed())
     }
 
     async fn write(
@@ -37,7 +36,7 @@ impl BlobStore for App {
             enter(caller, "", id)?;
             return Err(Refusal::NoBlob.at(id));
         };
-        let tenant = enter_blobs(caller, first.options.as_ref(), &first.key, id)?;
+        let tenant = enter_blob(caller, first.options.as_ref(), &first.key, id)?;
         let rest = request.map(|message| message.map(|m| Bytes::from(m.blob)));
         let body = stream::iter([Ok(Bytes::from(first.blob))]).chain(rest);
         self.write_blob(&tenant, &first.key, body.boxed())
@@ -48,7 +47,7 @@ impl BlobStore for App {
 
     async fn delete(&self, caller: &Caller, request: BlobDeleteRequest) -> Result<BlobDeleteResponse, Error> {
         let id = "store.Blob.Delete";
-        let tenant = enter_blobs(caller, request.options.as_ref(), &request.key, id)?;
+        let tenant = enter_blob(caller, request.options.as_ref(), &request.key, id)?;
         self.delete_blob(&tenant, &request.key).await.map_err(|e| e.at(id))?;
         Ok(BlobDeleteResponse {})
     }
@@ -56,13 +55,18 @@ impl BlobStore for App {
 
 /// The namespace that the options name. Where they do not, a local administrator may name it by header, as Micro's
 /// clients do; everybody else's is their own.
-fn enter_blobs(caller: &Caller, options: Option<&BlobOptions>, key: &str, id: &str) -> Result<Tenant, Error> {
+pub fn enter_blobs(caller: &Caller, options: Option<&BlobOptions>, id: &str) -> Result<Tenant, Error> {
     let everywhere = caller.principal().is_some_and(|p| p.reach == Reach::Local);
     let named = match options.map_or("", |options| &options.namespace) {
         "" if everywhere => caller.metadata().get("micro-namespace").map_or("", String::as_str),
         named => named,
     };
-    let tenant = enter(caller, named, id)?;
+    enter(caller, named, id)
+}
+
+/// The same, for a call that needs a blob's key.
+pub fn enter_blob(caller: &Caller, options: Option<&BlobOptions>, key: &str, id: &str) -> Result<Tenant, Error> {
+    let tenant = enter_blobs(caller, options, id)?;
     if key.is_empty() {
         return Err(Refusal::BlobKey.at(id));
     }

@@ -2,7 +2,9 @@
 
 mod blobs;
 mod records;
+mod snapshots;
 mod store;
+mod uploads;
 
 use micro_error::Error;
 use micro_proto::store as wire;
@@ -34,10 +36,6 @@ fn draft(record: Option<wire::Record>) -> Result<Draft, Refusal> {
         seconds @ 1.. => Some(Duration::seconds(seconds)),
         _ => return Err(Refusal::Expiry),
     };
-    let field = |field: wire::Field| Field {
-        kind: field.r#type,
-        value: field.value,
-    };
     Ok(Draft {
         key: record.key,
         value: record.value,
@@ -50,16 +48,27 @@ fn draft(record: Option<wire::Record>) -> Result<Draft, Refusal> {
     })
 }
 
-/// An entry as it travels: what is left of its life in seconds, rounded up, so that it never looks endless.
-fn render(entry: Entry, now: OffsetDateTime) -> wire::Record {
-    let field = |field: Field| wire::Field {
+fn field(field: wire::Field) -> Field {
+    Field {
+        kind: field.r#type,
+        value: field.value,
+    }
+}
+
+/// An annotation as it travels: where its writer gave it no type, it is text.
+fn note(field: Field) -> wire::Field {
+    wire::Field {
         r#type: if field.kind.is_empty() {
             "string".into()
         } else {
             field.kind
         },
         value: field.value,
-    };
+    }
+}
+
+/// An entry as it travels: what is left of its life in seconds, rounded up, so that it never looks endless.
+fn render(entry: Entry, now: OffsetDateTime) -> wire::Record {
     let left = |at: OffsetDateTime| {
         let left = at - now;
         (left.whole_seconds() + i64::from(left.subsec_nanoseconds() > 0)).max(1)
@@ -71,7 +80,7 @@ fn render(entry: Entry, now: OffsetDateTime) -> wire::Record {
         metadata: entry
             .metadata
             .into_iter()
-            .map(|(name, note)| (name, field(note)))
+            .map(|(name, field)| (name, note(field)))
             .collect(),
     }
 }

@@ -2,4 +2,5 @@
 
 pub mod blob_index;
 pub mod entry;
+pub mod pieces;
 pub mod search;

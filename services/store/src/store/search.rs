@@ -35,15 +35,15 @@ pub struct Search {
     suffix: String,
     skip: u64,
     left: u64,
+    /// How many records the next page has at most.
     size: usize,
 }
 
-/// How many records a page has at first: values may be a megabyte each.
+/// How many records a page has at first, and at most: most searches want few.
 const FIRST: usize = 32;
-/// Pages grow while they hold fewer bytes than this,
-const LIGHT: usize = 1 << 20;
-/// and up to so many records: big values may follow small ones.
-const MOST: usize = 256;
+const MOST: usize = 512;
+/// A page ends before it has more bytes than this: values may be a megabyte each.
+const PAGE_BYTES: usize = 1 << 20;
 
 impl Search {
     /// A search of one table, at one moment.
@@ -55,7 +55,7 @@ impl Search {
         now: OffsetDateTime,
     ) -> Result<Self, StoreError> {
         let database = tenant.namespace().name.to_string();
-        let mut scan = Scan::tenant(database, table, &wanted.prefix)?;
+        let mut scan = Scan::tenant(database, table, &wanted.prefix)?.max_bytes(PAGE_BYTES);
         scan.descending = wanted.descending;
         Ok(Self {
             records,
@@ -79,11 +79,9 @@ impl Search {
             .records
             .scan(&self.tenant, scan.clone().limit(size), self.now)
             .await?;
-        if page.len() == size {
-            self.rest = page.last().map(|last| scan.after(&last.key));
-        }
-        let bytes: usize = page.iter().map(|record| record.value.len()).sum();
-        self.size = if bytes < LIGHT { (size * 4).min(MOST) } else { FIRST };
+        // A page may be short by its bytes: only an empty one is the last.
+        self.rest = page.last().map(|last| scan.after(&last.key));
+        self.size = (size * 4).min(MOST);
         Ok(Some(page.into_iter().filter(|record| self.wants(record)).collect()))
     }
 

@@ -5,9 +5,11 @@ use std::{collections::BTreeSet, fmt::Debug};
 use futures::{StreamExt, TryStreamExt, stream};
 use micro_error::Error;
 use micro_proto::store::{
-    BlobDeleteRequest, BlobOptions, BlobReadRequest, BlobStore, BlobWriteRequest, DatabasesRequest, DeleteOptions,
-    DeleteRequest, GetRequest, ListOptions, ListRequest, ReadOptions, ReadRequest, Records, Store, TablesRequest,
-    UpdateRequest, WriteOptions, WriteRequest, descriptor,
+    AbandonUploadRequest, BeginUploadRequest, BlobDeleteRequest, BlobOptions, BlobReadRequest, BlobStore,
+    BlobWriteRequest, Blobs, DatabasesRequest, DeleteOptions, DeleteRequest, ExportRequest, FetchBlobRequest,
+    FinishUploadRequest, GetRequest, ImportRequest, ListBlobsRequest, ListOptions, ListRequest, ReadOptions,
+    ReadRequest, Records, Snapshots, Store, Stored, TablesRequest, UpdateRequest, UploadPart, WriteOptions,
+    WriteRequest, descriptor,
 };
 use micro_tenancy::{Caller, Metadata};
 
@@ -131,12 +133,109 @@ async fn ask_everything(world: &World, caller: &Caller, named: &str, table: &str
         "store.BlobStore.Write",
         text(BlobStore::write(store, caller, sent).await),
     );
+    answers.extend(ask_ours(world, caller, named, &table).await);
+    let mut say = |id, answer| answers.push((id, answer));
     let request = BlobDeleteRequest { key, options: blobs };
     say(
         "store.BlobStore.Delete",
         text(BlobStore::delete(store, caller, request).await),
     );
     answers
+}
+
+/// The same of the rpcs that are not Micro's. What is stored is shown as text.
+async fn ask_ours(world: &World, caller: &Caller, named: &str, table: &str) -> Answers {
+    fn text<T: Debug>(answer: Result<T, Error>) -> Result<String, Error> {
+        answer.map(|answer| format!("{answer:?}"))
+    }
+    let shown = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let store = &world.store;
+    let options = Some(BlobOptions {
+        namespace: named.into(),
+    });
+    let upload = world.upload_of_ada().await;
+    let mut answers: Answers = Vec::new();
+    let mut say = |id, answer| answers.push((id, answer));
+    let request = BeginUploadRequest {
+        key: "secret".into(),
+        options: options.clone(),
+        ..Default::default()
+    };
+    say("store.Blobs.Begin", text(store.begin(caller, request).await));
+    let part = UploadPart {
+        upload: upload.clone(),
+        options: options.clone(),
+        offset: 0,
+        data: b"overwritten".into(),
+    };
+    let sent = stream::iter([Ok(part)]).boxed();
+    say("store.Blobs.Send", text(Blobs::send(store, caller, sent).await));
+    let request = FinishUploadRequest {
+        upload: upload.clone(),
+        options: options.clone(),
+        ..Default::default()
+    };
+    say("store.Blobs.Finish", text(store.finish(caller, request).await));
+    let request = AbandonUploadRequest {
+        upload,
+        options: options.clone(),
+    };
+    say("store.Blobs.Abandon", text(store.abandon(caller, request).await));
+    let request = FetchBlobRequest {
+        key: "secret".into(),
+        options: options.clone(),
+        ..Default::default()
+    };
+    let fetched = match store.fetch(caller, request).await {
+        Ok(parts) => parts.map_ok(|part| part.data).try_concat().await,
+        Err(error) => Err(error),
+    };
+    say("store.Blobs.Fetch", fetched.map(|bytes| shown(&bytes)));
+    let request = ListBlobsRequest {
+        options,
+        ..Default::default()
+    };
+    say("store.Blobs.List", text(Blobs::list(store, caller, request).await));
+    let request = ExportRequest {
+        database: named.into(),
+        table: table.into(),
+    };
+    let exported = match Snapshots::export(store, caller, request).await {
+        Ok(pages) => pages.try_collect::<Vec<_>>().await,
+        Err(error) => Err(error),
+    };
+    let records = exported.map(|pages| pages.into_iter().flat_map(|page| page.records));
+    let records = records.map(|all| all.map(|r| r.key + &shown(&r.value)).collect());
+    say("store.Snapshots.Export", records);
+    let stored = Stored {
+        table: if table.is_empty() { "micro".into() } else { table.into() },
+        key: "secret".into(),
+        value: b"overwritten".into(),
+        ..Default::default()
+    };
+    let request = ImportRequest {
+        database: named.into(),
+        records: vec![stored],
+    };
+    let sent = stream::iter([Ok(request)]).boxed();
+    say(
+        "store.Snapshots.Import",
+        text(Snapshots::import(store, caller, sent).await),
+    );
+    answers
+}
+
+impl World {
+    /// An upload that Ada has begun: its id is known to everybody here.
+    async fn upload_of_ada(&self) -> String {
+        let request = BeginUploadRequest {
+            key: format!("{CANARY} on its way"),
+            bytes: 11,
+            sha256: "0".repeat(64),
+            ..Default::default()
+        };
+        self.store.begin(&admin("ada-ns"), request).await.expect("hers").upload
+    }
 }
 
 /// A world in which Ada has a secret of each kind.
@@ -161,6 +260,10 @@ async fn assert_untouched(world: &World) {
     );
     let keys = world.list(&ada, Default::default()).await.expect("listed").concat();
     assert_eq!(keys, [CANARY, "secret"]);
+    let listed = Blobs::list(&world.store, &ada, ListBlobsRequest::default())
+        .await
+        .expect("listed");
+    assert!(listed.uploads.iter().all(|upload| upload.received == 0), "{listed:?}");
 }
 
 #[tokio::test]

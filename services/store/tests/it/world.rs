@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use micro_clock::TestClock;
+use micro_clock::{Clock, TestClock};
 use micro_domain::Limits;
 use micro_error::Error;
 use micro_proto::store::{
@@ -13,17 +13,18 @@ use micro_proto::store::{
 use micro_storage::{
     blobs::Blobs,
     memory::{MemoryBlobs, MemoryRecords},
-    records::Records,
+    records::{self, Records, Scan},
 };
 use micro_store::{App, Parts};
 use micro_tenancy::{AccountKind, Caller, Principal, Reach};
-use micro_testkit::{authority, principal};
+use micro_testkit::{authority, principal, tenant};
 
 pub struct World {
     pub store: App,
     pub clock: TestClock,
     pub records: Arc<dyn Records>,
     pub blobs: Arc<dyn Blobs>,
+    pub limits: Limits,
 }
 
 impl World {
@@ -41,18 +42,34 @@ impl World {
 
     pub fn on(records: Arc<dyn Records>, blobs: Arc<dyn Blobs>, limits: Limits) -> Self {
         let clock = TestClock::default();
-        let parts = Parts {
-            records: records.clone(),
-            blobs: blobs.clone(),
-            clock: Arc::new(clock.clone()),
-            limits,
-        };
         Self {
-            store: App::new(parts),
+            store: Self::app(&records, &blobs, &clock, limits),
             clock,
             records,
             blobs,
+            limits,
         }
+    }
+
+    pub fn app(records: &Arc<dyn Records>, blobs: &Arc<dyn Blobs>, clock: &TestClock, limits: Limits) -> App {
+        App::new(Parts {
+            records: records.clone(),
+            blobs: blobs.clone(),
+            clock: Arc::new(clock.clone()),
+            authority: authority(),
+            limits,
+        })
+    }
+
+    /// Core's own records of that table, of Ada's namespace or of the platform.
+    pub async fn records_with(&self, table: &str) -> Vec<records::Record> {
+        let now = self.clock.now();
+        let mut all = Vec::new();
+        for namespace in ["ada-ns", "micro"] {
+            let found = self.records.scan(&tenant(namespace), Scan::core(table, ""), now).await;
+            all.extend(found.expect("read"));
+        }
+        all
     }
 
     /// Writes into the caller's own namespace, table `micro`.
