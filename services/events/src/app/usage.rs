@@ -14,11 +14,7 @@ impl Reports for App {
 
     async fn usage(&self, tenant: &Tenant) -> Result<Vec<Used>, Error> {
         let topics = self.stored.count_topics(tenant).await?;
-        let everywhere = Place {
-            tenant: tenant.clone(),
-            topic: String::new(),
-        };
-        let groups = self.stored.groups(&everywhere).await?.len() as u64;
+        let groups = self.stored.groups(&Place::named(tenant, "")).await?.len() as u64;
         let (limits, used) = (&self.parts.limits, |limit, used| Used { limit, used });
         Ok(vec![
             used(limits.topics, topics),

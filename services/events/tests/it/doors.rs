@@ -110,7 +110,7 @@ async fn an_event_that_is_written_keeps_its_id_and_its_time_and_is_consumed_like
         ttl: 0,
     };
     world.events.write(&ada, request.clone()).await.expect("written");
-    assert_eq!(world.read(&ada, "t").await, [event.clone()]);
+    assert_eq!(world.read(&ada, "t").await, std::slice::from_ref(&event));
     let mut consumer = world.consume(&ada, from_the_start("t", "g")).await.expect("own");
     assert_eq!(consumer.next().await, event);
     let short = WriteRequest { ttl: 60, ..request };

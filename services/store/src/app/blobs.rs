@@ -40,7 +40,7 @@ impl App {
         if written.is_err() {
             self.abandon_upload(tenant, &upload.id).await?;
         }
-        unfinished.is_done();
+        unfinished.done();
         written
     }
 

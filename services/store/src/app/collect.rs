@@ -99,7 +99,7 @@ impl Unfinished {
         Self(Some((app.clone(), tenant.clone(), id.to_owned())))
     }
 
-    pub fn is_done(mut self) {
+    pub fn done(mut self) {
         self.0 = None;
     }
 }
