@@ -49,10 +49,14 @@ where
         room,
         held: None,
     };
-    Box::pin(stream::unfold(reader, |mut reader| async move {
+    // Nothing comes after an error: what is buffered would only be refused again.
+    Box::pin(stream::unfold((reader, false), |(mut reader, failed)| async move {
+        if failed {
+            return None;
+        }
         let next = reader.next().await.transpose()?;
-        reader.done |= next.is_err();
-        Some((next, reader))
+        let failed = next.is_err();
+        Some((next, (reader, failed)))
     }))
 }
 
@@ -200,11 +204,9 @@ mod tests {
             &u32::try_from(MAX_MESSAGE_BYTES + 1).expect("fits").to_be_bytes(),
         ]
         .concat();
-        let over = body_of(vec![head.into()])
-            .next()
-            .await
-            .expect("one")
-            .expect_err("refused before its bytes come");
+        let mut refused: Vec<_> = body_of(vec![head.into()]).collect().await;
+        assert_eq!(refused.len(), 1, "once, and then the end");
+        let over = refused.remove(0).expect_err("refused before its bytes come");
         assert_eq!(Error::from(over.clone()).kind(), Kind::TooLarge);
         assert!(Error::from(over).message().contains("message.bytes"));
     }
