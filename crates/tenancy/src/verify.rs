@@ -18,15 +18,15 @@ use crate::{
 /// Says whose an access token is.
 #[async_trait]
 pub trait Verify: Send + Sync + 'static {
-    /// The account, if the token is good now.
-    async fn verify(&self, token: &str, now: OffsetDateTime) -> Option<Principal>;
+    /// The account, if the token is good now. While a token is remembered, it is the same value each time.
+    async fn verify(&self, token: &str, now: OffsetDateTime) -> Option<Arc<Principal>>;
 }
 
 /// A token that is good now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
     /// Whose it is.
-    pub principal: Principal,
+    pub principal: Arc<Principal>,
     /// The service, `<namespace>/<name>`, that it was made for; none for one that opens our doors.
     pub service: Option<String>,
 }
@@ -95,7 +95,7 @@ impl Verifier {
             .or_else(|_| self.tokens.verify_exchanged(token, now))
             .ok()?;
         let verified = Verified {
-            principal: self.tokens.principal(&claims),
+            principal: Arc::new(self.tokens.principal(&claims)),
             service: claims.service().map(str::to_owned),
         };
         // No epoch has this number: the list is looked at before the first answer.
@@ -109,7 +109,7 @@ impl Verifier {
 
 #[async_trait]
 impl Verify for Verifier {
-    async fn verify(&self, token: &str, now: OffsetDateTime) -> Option<Principal> {
+    async fn verify(&self, token: &str, now: OffsetDateTime) -> Option<Arc<Principal>> {
         let seen = self.look(token, now)?;
         seen.verified.service.is_none().then(|| seen.verified.principal.clone())
     }
@@ -162,7 +162,7 @@ mod tests {
                 .token
         }
 
-        async fn who(&self, token: &SecretString) -> Option<Principal> {
+        async fn who(&self, token: &SecretString) -> Option<Arc<Principal>> {
             self.verifier.verify(token.expose_secret(), self.clock.now()).await
         }
     }

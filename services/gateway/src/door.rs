@@ -1,5 +1,7 @@
 //! Which door a request came through.
 
+use std::sync::Arc;
+
 use micro_tenancy::Principal;
 
 /// A door.
@@ -9,7 +11,7 @@ pub enum Door {
     /// The HTTP API.
     Api,
     /// The only door of one running instance: whoever comes through is that instance.
-    Instance(Box<Principal>),
+    Instance(Arc<Principal>),
 }
 
 impl Door {

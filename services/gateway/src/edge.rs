@@ -174,11 +174,11 @@ impl Edge {
         let resource = rules::Resource::service(path.service, &endpoint);
         let Some(namespace) = namespace else {
             // In the same words as a namespace whose rules keep strangers out.
-            rules::Decision::Unauthorized.check(asker.principal.as_ref(), &resource)?;
+            rules::Decision::Unauthorized.check(asker.principal.as_deref(), &resource)?;
             return Err(Refused::NoRoute(path.service.to_owned()));
         };
         let rules = self.rules(&namespace).await?;
-        let principal = asker.principal.as_ref();
+        let principal = asker.principal.as_deref();
         rules::decide(&rules, principal, &namespace, &resource).check(principal, &resource)?;
         let held = self.count(namespace.id).await?;
         let nodes = self.ports.routes.nodes(namespace.id, path.service);

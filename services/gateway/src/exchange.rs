@@ -1,16 +1,18 @@
 //! The tokens that tenants' services see: one per caller's token and service, remembered for half its life.
 
-use std::sync::Arc;
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 use http::HeaderValue;
-use micro_domain::Namespace;
+use micro_domain::{Namespace, NamespaceId};
 use micro_tenancy::{
     Principal,
     bounded::Bounded,
     tokens::{EXCHANGED_TTL, Exchange},
 };
 use secrecy::ExposeSecret;
-use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use crate::{bounds, identity::Asker};
@@ -18,7 +20,34 @@ use crate::{bounds, identity::Asker};
 /// Exchanged tokens as header values.
 pub struct Exchanged {
     exchange: Arc<dyn Exchange>,
-    made: Bounded<[u8; 32], (HeaderValue, OffsetDateTime)>,
+    made: Bounded<Key, (HeaderValue, OffsetDateTime)>,
+}
+
+/// What the answer depends on: one verified token, and who gets to see it. A token's principal is known by its place,
+/// which no other takes while it stands here; verified anew, it is another one.
+#[derive(Clone)]
+struct Key {
+    principal: Arc<Principal>,
+    namespace: NamespaceId,
+    service: String,
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.principal, &other.principal)
+            && self.namespace == other.namespace
+            && self.service == other.service
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.principal).hash(state);
+        self.namespace.hash(state);
+        self.service.hash(state);
+    }
 }
 
 impl Exchanged {
@@ -42,7 +71,11 @@ impl Exchanged {
         let home = asker.principal.as_ref().map(|p| p.namespace.id);
         let behalf = asker.behalf.as_ref().filter(|_| home == Some(namespace.id));
         let principal = behalf.or(asker.principal.as_ref())?;
-        let key = key(asker, principal, namespace, service);
+        let key = Key {
+            principal: principal.clone(),
+            namespace: namespace.id,
+            service: service.to_owned(),
+        };
         if let Some((header, until)) = self.made.get(&key)
             && now < until
         {
@@ -56,20 +89,4 @@ impl Exchanged {
         self.made.insert(key, (header.clone(), now + EXCHANGED_TTL / 2));
         Some(header)
     }
-}
-
-/// What the answer depends on. The lengths stand before the texts, so that no two sets of them read the same.
-fn key(asker: &Asker, principal: &Principal, namespace: &Namespace, service: &str) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    let bearer = asker.bearer.as_ref().map_or("", |b| b.expose_secret());
-    for text in [bearer, principal.account.as_str(), service] {
-        hash.update(text.len().to_be_bytes());
-        hash.update(text);
-    }
-    hash.update(principal.namespace.id.uuid());
-    hash.update(namespace.id.uuid());
-    if let Some(instance) = principal.instance {
-        hash.update(instance.uuid());
-    }
-    hash.finalize().into()
 }

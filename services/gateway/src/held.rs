@@ -26,7 +26,7 @@ impl Held {
 #[derive(Clone)]
 pub struct Pass {
     pub verifier: Arc<dyn Verify>,
-    pub token: SecretString,
+    pub token: Arc<SecretString>,
     /// When it was let in.
     pub at: OffsetDateTime,
 }

@@ -1,5 +1,7 @@
 //! Who asks: by the token that was presented, or by the door.
 
+use std::sync::Arc;
+
 use http::{HeaderMap, header::AUTHORIZATION};
 use micro_error::{Error, Kind};
 use micro_tenancy::{Caller, Metadata, Principal};
@@ -10,24 +12,24 @@ use crate::{Ports, door::Door};
 /// Who asks.
 pub struct Asker {
     /// The verified account, if there is one.
-    pub principal: Option<Principal>,
+    pub principal: Option<Arc<Principal>>,
     /// For whom an instance asks, if it shows a token that was exchanged for a service of its namespace. Lends
     /// the instance nothing; the next service learns it.
-    pub behalf: Option<Principal>,
+    pub behalf: Option<Arc<Principal>>,
     /// The token as it was presented.
-    pub bearer: Option<SecretString>,
+    pub bearer: Option<Arc<SecretString>>,
 }
 
 impl Asker {
     /// The caller that a core handler sees.
     pub fn caller(&self, ports: &Ports, metadata: Metadata) -> Caller {
         let caller = match &self.principal {
-            Some(principal) => ports.authority.verified(principal.clone()),
+            Some(principal) => ports.authority.verified(Principal::clone(principal)),
             None => Caller::anonymous(),
         };
         let caller = caller.with_metadata(metadata);
         match &self.bearer {
-            Some(bearer) => caller.with_bearer(bearer.clone()),
+            Some(bearer) => caller.with_bearer(SecretString::clone(bearer)),
             None => caller,
         }
     }
@@ -58,7 +60,7 @@ pub async fn identify(
             .filter(|b| b.service.as_deref().is_some_and(within))
             .map(|b| b.principal);
         return Ok(Asker {
-            principal: Some(Principal::clone(principal)),
+            principal: Some(principal.clone()),
             behalf,
             bearer,
         });
@@ -75,7 +77,7 @@ pub async fn identify(
     })
 }
 
-fn bearer(headers: &HeaderMap, service: &str) -> Result<Option<SecretString>, Error> {
+fn bearer(headers: &HeaderMap, service: &str) -> Result<Option<Arc<SecretString>>, Error> {
     let Some(value) = headers.get(AUTHORIZATION) else {
         return Ok(None);
     };
@@ -87,5 +89,6 @@ fn bearer(headers: &HeaderMap, service: &str) -> Result<Option<SecretString>, Er
             "invalid authorization header. expected Bearer schema",
         )
     };
-    token.map(|t| Some(t.trim().into())).ok_or_else(wrong)
+    let shared = |token: &str| Arc::new(SecretString::from(token.trim()));
+    token.map(|token| Some(shared(token))).ok_or_else(wrong)
 }

@@ -99,7 +99,7 @@ impl Gateway {
 impl Ingress for Gateway {
     fn open(&self, listener: std::net::TcpListener, principal: Principal) -> io::Result<DoorGuard> {
         self.cores
-            .open(listener, Arc::new(Door::Instance(Box::new(principal))))
+            .open(listener, Arc::new(Door::Instance(Arc::new(principal))))
             .map(DoorGuard::new)
     }
 }

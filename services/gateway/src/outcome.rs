@@ -1,6 +1,7 @@
 //! How each request ended: for the access log and the metrics, whichever way it ends.
 
 use std::{
+    cell::OnceCell,
     convert::Infallible,
     pin::Pin,
     sync::Arc,
@@ -36,7 +37,8 @@ pub const OUTCOMES: [&str; 5] = [OK, REFUSED, FAILED, SERVICE_FAILED, CANCELLED]
 
 /// A request that has not ended yet. Where it is dropped before, its caller went away.
 pub struct Running {
-    id: String,
+    /// Made when it is first asked for: most requests end well, and nobody asks.
+    id: OnceCell<String>,
     door: &'static str,
     path: String,
     began: Instant,
@@ -47,9 +49,8 @@ pub struct Running {
 
 impl Running {
     pub fn begin(door: &Door, path: &str, metrics: &Arc<Metrics>) -> Self {
-        let id = Ids.ordered().simple().to_string();
         Self {
-            id,
+            id: OnceCell::new(),
             door: door.name(),
             path: path.to_owned(),
             began: Instant::now(),
@@ -61,7 +62,7 @@ impl Running {
 
     /// The request's id.
     pub fn id(&self) -> &str {
-        &self.id
+        self.id.get_or_init(|| Ids.ordered().simple().to_string())
     }
 
     /// Whose fault a failure is from here on; ours, unless told otherwise.
@@ -98,7 +99,7 @@ impl Running {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         if outcome == OK {
             tracing::debug!(
-                request.id = self.id,
+                request.id = self.id(),
                 door = self.door,
                 path = self.path,
                 code,
@@ -107,7 +108,7 @@ impl Running {
             );
         } else {
             tracing::info!(
-                request.id = self.id,
+                request.id = self.id(),
                 door = self.door,
                 path = self.path,
                 code,

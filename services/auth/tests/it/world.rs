@@ -166,7 +166,7 @@ impl World {
     pub async fn holder(&self, token: &Token) -> Option<Caller> {
         let principal = self.verifier.verify(&token.access_token, self.clock.now()).await?;
         let bearer = SecretString::from(token.access_token.as_str());
-        Some(self.authority.verified(principal).with_bearer(bearer))
+        Some(self.authority.verified(Principal::clone(&principal)).with_bearer(bearer))
     }
 
     /// Founds a namespace for a person, as signup does.

@@ -59,6 +59,8 @@ pub struct Behind {
     pub nodes: Mutex<HashMap<(NamespaceId, String), Vec<Node>>>,
     pub rules: Mutex<HashMap<NamespaceId, Vec<Rule>>>,
     pub exchanged: AtomicU64,
+    /// Tokens that were verified before.
+    pub known: Mutex<HashMap<String, Arc<Principal>>>,
     /// All tokens.
     pub revoked: AtomicBool,
     /// Namespaces by name.
@@ -71,20 +73,22 @@ pub struct Behind {
 /// Tokens are names: `ada` is Ada's, `root` the local administrator's; `for:ada@ada-ns/greeter` is exchanged.
 #[async_trait]
 impl Verify for Behind {
-    async fn verify(&self, token: &str, _: OffsetDateTime) -> Option<Principal> {
+    async fn verify(&self, token: &str, _: OffsetDateTime) -> Option<Arc<Principal>> {
         if self.revoked.load(Ordering::SeqCst) {
             return None;
         }
-        match token {
-            "ada" | "bob" => Some(principal(token, Reach::Own)),
+        let principal = match token {
+            "ada" | "bob" => principal(token, Reach::Own),
             // What Ada's greeter got through its own door.
-            "greeter" => Some(Principal {
+            "greeter" => Principal {
                 instance: Some(InstanceId::new(Ids.random())),
                 ..principal("ada", Reach::Own)
-            }),
-            "root" => Some(principal(token, Reach::Local)),
-            _ => None,
-        }
+            },
+            "root" => principal(token, Reach::Local),
+            _ => return None,
+        };
+        let mut known = self.known.lock().expect("not poisoned");
+        Some(known.entry(token.to_owned()).or_insert_with(|| Arc::new(principal)).clone())
     }
 }
 
@@ -92,7 +96,7 @@ impl InspectToken for Behind {
     fn inspect(&self, token: &str, _: OffsetDateTime) -> Option<Verified> {
         let (who, service) = token.strip_prefix("for:")?.split_once('@')?;
         Some(Verified {
-            principal: principal(who, Reach::Own),
+            principal: Arc::new(principal(who, Reach::Own)),
             service: Some(service.to_owned()),
         })
     }
