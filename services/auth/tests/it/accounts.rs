@@ -220,6 +220,31 @@ async fn an_administrator_sets_the_secret_of_others_without_the_old_one_and_a_se
 }
 
 #[tokio::test]
+async fn a_local_administrator_may_leave_the_old_secret_out_but_not_get_it_wrong() {
+    let world = World::local();
+    let admin = admin(&world).await;
+    let change = |old: &str, new: &str| ChangeSecretRequest {
+        id: "admin".into(),
+        old_secret: old.into(),
+        new_secret: new.into(),
+        options: None,
+    };
+    let wrong = world.auth.change_secret(&admin, change("mcro", "new")).await;
+    assert_eq!(words(wrong), (400, "Secret not correct".into()));
+    world
+        .auth
+        .change_secret(&admin, change("micro", "new"))
+        .await
+        .expect("right");
+    world
+        .auth
+        .change_secret(&admin, change("", "newer"))
+        .await
+        .expect("forgotten");
+    assert!(world.log_in("", "admin", "newer").await.is_ok());
+}
+
+#[tokio::test]
 async fn a_sealed_secret_opens_nothing_but_the_account_it_is_given_to() {
     let world = World::platform();
     let ada = ada(&world).await;

@@ -5,6 +5,7 @@ mod back_ends;
 mod instances;
 mod limits;
 mod logins;
+mod profiles;
 mod rules;
 mod sessions;
 mod world;

@@ -21,7 +21,7 @@ pub struct List {
 /// Create an account; its secret is shown this once
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  micro auth create account jane\n  micro auth create account --scopes admin,accounting jane"
+    after_help = "Examples:\n  micro auth create account jane\n  micro auth create account --scopes admin,accounting jane\n  micro auth create account --type service --scopes service --metadata for=deploys robot"
 )]
 pub struct Create {
     /// What it logs in with
@@ -34,6 +34,18 @@ pub struct Create {
     /// What it may do, with commas between: an admin manages the namespace, rules say what others may
     #[arg(long, value_name = "SCOPE", value_delimiter = ',')]
     scopes: Vec<String>,
+
+    /// What it is: user, or service for code
+    #[arg(long = "type", value_name = "TYPE", default_value = "", hide_default_value = true)]
+    kind: String,
+
+    /// What people call it; its id unless given
+    #[arg(long, default_value = "", hide_default_value = true)]
+    name: String,
+
+    /// What is kept with it, with commas between
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',', value_parser = entry)]
+    metadata: Vec<(String, String)>,
 
     #[command(flatten)]
     place: Place,
@@ -75,8 +87,11 @@ pub async fn create(args: Create, ctx: &Ctx) -> Result {
         id,
         secret: args.secret,
         scopes: args.scopes,
+        r#type: args.kind,
+        name: args.name,
+        metadata: args.metadata.into_iter().collect(),
         options: args.place.options(&session),
-        ..Default::default()
+        provider: String::new(),
     };
     let answer = session.auth().generate(&session.caller(), request).await;
     let made = answer
@@ -107,6 +122,13 @@ pub async fn delete(args: Delete, ctx: &Ctx) -> Result {
         .await
         .map_err(|e| refused(&session, "Error deleting account", &e))?;
     Ok(Exit::Done)
+}
+
+fn entry(text: &str) -> std::result::Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write it as KEY=VALUE".to_owned()),
+    }
 }
 
 fn given(id: Option<String>) -> Result<String> {

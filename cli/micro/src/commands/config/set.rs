@@ -36,7 +36,7 @@ pub async fn run(args: Args, ctx: &Ctx) -> Result {
     let value = match args.value {
         Some(value) => value,
         None if args.secret => prompt::secret(&ctx.out, "Enter the value: ", "VALUE")?,
-        None => String::new(),
+        None => return Err(Failure::plain("A value is required; an empty text is \"\"")),
     };
     let request = SetRequest {
         namespace: session.namespace.clone(),
