@@ -88,6 +88,7 @@ fn text<'k>(message: &str, field: &str, known: &'k Known) -> Option<&'k str> {
         (_, "key") => &known.key,
         (_, "table") => return None,
         (_, "path") => &known.path,
+        ("registry.WatchRequest", "revision") => &known.revision,
         (_, "topic" | "group" | "queue") => &known.topic,
         (_, "scope" | "scopes") => "*",
         (_, "data") => "\"overwritten\"",

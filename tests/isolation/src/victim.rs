@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use micro_clock::Ids;
-use micro_proto::registry::{Node, Service};
+use micro_proto::registry::{Node, Options, Service};
 use micro_rpc::{Codec, MethodKind};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -59,6 +59,8 @@ pub struct Known {
     pub path: String,
     /// A topic of events.
     pub topic: String,
+    /// Where a watch of its services stands.
+    pub revision: String,
 }
 
 /// One planted string.
@@ -113,6 +115,7 @@ impl Victim {
             blob: named("blob"),
             path: format!("{}.inner", named("path")),
             topic: named("topic"),
+            revision: String::new(),
         };
         let canary = |what| Canary::new(what, format!("canary-{what}-{mark}"));
         Ok(Self {
@@ -184,6 +187,8 @@ impl Victim {
             name: service.to_owned(),
             version: "latest".into(),
             nodes: vec![node],
+            // It stays registered as long as it runs.
+            options: Some(Options::default()),
             ..Service::default()
         });
         let framed: String = micro_rpc::frame(&register)
@@ -217,6 +222,16 @@ impl Victim {
                 self.logs(doors).await?
             );
         }
+    }
+
+    /// Learns how far its registry is, which somebody who watched once may remember.
+    pub async fn learn_revision(&mut self, doors: &Doors) -> Result<()> {
+        let answer = self
+            .ask(doors, "/registry.Registry/ListServices", MethodKind::Unary, json!({}))
+            .await?;
+        let answer: Value = serde_json::from_str(&answer.text)?;
+        self.known.revision = answer["revision"].as_str().context("a revision")?.to_owned();
+        Ok(())
     }
 
     /// What its services say and how they are: for a test that fails.

@@ -33,7 +33,7 @@ fn nobody_reaches_what_is_not_theirs() -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let doors = Doors::of(platform.at.proxy, platform.at.api)?;
 
-    let victim = runtime.block_on(async {
+    let mut victim = runtime.block_on(async {
         let victim = Victim::new(&doors, customer(&ada)).await?;
         victim.plant(&doors).await?;
         Ok::<_, anyhow::Error>(victim)
@@ -51,6 +51,7 @@ fn nobody_reaches_what_is_not_theirs() -> Result<()> {
     }
     let result = runtime.block_on(async {
         victim.settled(&doors).await?;
+        victim.learn_revision(&doors).await?;
         let set_up = began.elapsed();
         let tried = try_all(&doors, &victim, &customer(&eve), &key).await?;
         println!("set up in {set_up:.1?}, tried in {:.1?}", began.elapsed() - set_up);
