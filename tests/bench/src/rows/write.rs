@@ -25,6 +25,8 @@ use crate::{
 
 const GROUP: &str = "write";
 const VALUE: usize = 100;
+/// Sessions of those that take one for each write under way.
+const SESSIONS: usize = 32;
 
 /// A table like Micro's, without isolation.
 const PLAIN: &str = "create table bench_plain (
@@ -39,7 +41,7 @@ pub async fn run(settings: &Settings, rows: &mut Vec<Row>) -> Result<()> {
     let database = Arc::new(Database::start(&settings.dir).await?);
     database.owner().await?.batch_execute(PLAIN).await?;
     let pool = PgPoolOptions::new()
-        .max_connections(32)
+        .max_connections(SESSIONS as u32)
         .connect(database.urls().owner.expose_secret())
         .await?;
     let pgbench = Pgbench::prepare(database.urls(), 1).await?;
@@ -51,7 +53,7 @@ pub async fn run(settings: &Settings, rows: &mut Vec<Row>) -> Result<()> {
             bare(&database, &pool, &fresh, clients),
         ];
         if let Some(pgbench) = pgbench.clone() {
-            contenders.push(theirs(&database, pgbench, clients.min(64)));
+            contenders.push(theirs(&database, pgbench, SESSIONS));
         }
         if let Some(redis) = &redis {
             contenders.push(redis_writes(redis, &fresh, clients).await?);

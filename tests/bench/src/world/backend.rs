@@ -63,7 +63,7 @@ pub fn start(core: usize) -> Result<SocketAddr> {
     thread::Builder::new().name("backend".into()).spawn(move || {
         stay_on(core)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(accept(TcpListener::from_std(bound)?))
+        runtime.block_on(async { accept(TcpListener::from_std(bound)?).await })
     })?;
     Ok(address)
 }

@@ -94,7 +94,8 @@ impl Home {
             )
             .env("MICRO_DATA_DIR", &data)
             .env("MICRO_API_ADDRESS", "127.0.0.1:0")
-            .env("MICRO_PROXY_ADDRESS", "127.0.0.1:0");
+            .env("MICRO_PROXY_ADDRESS", "127.0.0.1:0")
+            .env("MICRO_NETWORK_ADDRESS", "127.0.0.1:0");
         if self.profile == Profile::Platform {
             command
                 .env("MICRO_PAYMENTS", "off")
