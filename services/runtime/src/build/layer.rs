@@ -3,7 +3,6 @@
 //! neither cold nor needs the network.
 
 use std::{
-    fmt::Write as _,
     fs::{self, File, Permissions},
     io,
     os::unix::fs::PermissionsExt,
@@ -28,7 +27,7 @@ use crate::{
 };
 
 /// Changes when layers are made in another way.
-const FORM: &str = "1";
+const FORM: &str = "2";
 
 /// Why there is no layer.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +54,8 @@ pub enum LayerError {
 pub struct Layer {
     key: String,
     root: PathBuf,
+    /// Where builds find it: cargo remembers the paths it compiled at.
+    seen: PathBuf,
 }
 
 impl Layer {
@@ -65,6 +66,15 @@ impl Layer {
 
     pub(crate) fn target(&self) -> PathBuf {
         self.root.join("target")
+    }
+
+    /// Cargo's settings for a build that sees it: our source for `micro-sdk`, then its dependencies' source.
+    pub(crate) fn patch(&self) -> String {
+        self.seen.join("patch.toml").display().to_string()
+    }
+
+    pub(crate) fn vendor(&self) -> String {
+        self.seen.join("vendor.toml").display().to_string()
     }
 
     /// Shows it to a build, at the path it was compiled at.
@@ -119,11 +129,10 @@ impl Layers {
         fs::create_dir_all(&self.sdk.cache)?;
         let cache = self.sdk.cache.canonicalize()?;
         let source = sources(&self.sdk.source)?;
-        let key = key(&compiler(toolchain).await?, &source);
-        let layer = Layer {
-            root: cache.join(&key),
-            key,
-        };
+        let key = key(&compiler(toolchain).await?, builder.confines(), &source);
+        let root = cache.join(&key);
+        let seen = if builder.confines() { SDK.into() } else { root.clone() };
+        let layer = Layer { key, root, seen };
         if layer.root.join("done").is_file() {
             return Ok(layer);
         }
@@ -200,9 +209,10 @@ fn sources(sdk: &Path) -> io::Result<Vec<(PathBuf, Vec<u8>)>> {
     Ok(found)
 }
 
-fn key(compiler: &str, source: &[(PathBuf, Vec<u8>)]) -> String {
+fn key(compiler: &str, confined: bool, source: &[(PathBuf, Vec<u8>)]) -> String {
     let mut hash = Sha256::new();
     hash.update(FORM);
+    hash.update([u8::from(confined)]);
     hash.update(compiler);
     for (name, value) in PROFILE {
         hash.update(format!("{name}={value}\n"));
@@ -284,32 +294,36 @@ async fn vendor(toolchains: &Toolchains, layer: &Layer, work: &Path) -> Result<(
 }
 
 fn write_settings(layer: &Layer) -> io::Result<()> {
-    let mut vendor = String::new();
-    let _ = writeln!(
-        vendor,
-        "[source.crates-io]\nreplace-with = \"layer\"\n\n[source.layer]\ndirectory = \"{SDK}/vendor\""
-    );
-    fs::write(layer.root.join("vendor.toml"), vendor)?;
+    let at = |part: &str| toml::Value::from(layer.seen.join(part).display().to_string());
+    fs::write(
+        layer.root.join("vendor.toml"),
+        format!(
+            "[source.crates-io]\nreplace-with = \"layer\"\n\n[source.layer]\ndirectory = {}\n",
+            at("vendor")
+        ),
+    )?;
     fs::write(
         layer.root.join("patch.toml"),
-        format!("[patch.crates-io]\nmicro-sdk = {{ path = \"{SDK}/rust\" }}\n"),
+        format!("[patch.crates-io]\nmicro-sdk = {{ path = {} }}\n", at("rust")),
     )
 }
 
 /// In a sandbox as a tenant's build would be, at the same paths.
 async fn compile(builder: &Builder, layer: &Layer, work: &Path) -> Result<(), Failure> {
     let toolchain = builder.toolchains.rust.as_deref().unwrap_or(Path::new("/usr"));
-    let settings = |part: &str| ["--config".to_owned(), format!("{SDK}/{part}.toml")];
     let mut command = ["cargo", "build", "--offline"].map(str::to_owned).to_vec();
-    command.extend(settings("vendor").into_iter().chain(settings("patch")));
+    command.extend(["--config".to_owned(), layer.vendor()]);
+    command.extend(["--config".to_owned(), layer.patch()]);
     let mut step = Sandboxed::alone(builder, work.join("run"), command);
     layer.show(&mut step);
     step.see(toolchain, RUST, false);
-    step.see(&work.join("template"), SOURCE, true);
-    step.see(&work.join("cache"), CACHE, true);
-    rust::settings(&mut step, Path::new(CACHE));
-    step.set("CARGO_HOME", format!("{CACHE}/home"));
-    step.start_at(SOURCE.into());
+    let source = step.see(&work.join("template"), SOURCE, true);
+    let cache = step.see(&work.join("cache"), CACHE, true);
+    rust::settings(&mut step, &cache);
+    if builder.confines() {
+        step.set("CARGO_HOME", cache.join("home").display().to_string());
+    }
+    step.start_at(source);
     step.run(Stage::Build).await
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::time::timeout;
 
-use super::{Builder, Job, Layer, Notes, blocking, step::Sandboxed, toolchain::RUST};
+use super::{Builder, Job, Layer, Layers, Notes, blocking, step::Sandboxed, toolchain::RUST};
 use crate::{
     failure::{Failure, Stage},
     layout::private_dir,
@@ -37,17 +37,18 @@ pub(crate) const PROFILE: &[(&str, &str)] = &[
     ("CARGO_TERM_PROGRESS_WHEN", "never"),
 ];
 
-/// Arguments: program, `online` or `offline`, then cargo's settings. A lock file that names versions the layer does not
-/// have is kept if there is a network to fetch them, and resolved anew if not.
+/// Arguments: program, `online` or `offline`, the setting that makes `micro-sdk` ours (empty without one), then cargo's
+/// settings for building offline. A lock file that names versions the layer does not have is kept if there is a network
+/// to fetch them, and resolved anew if not.
 const SCRIPT: &str = r#"
 set -eu
-bin=$1 network=$2
-shift 2
+bin=$1 network=$2 patch=$3
+shift 3
 resolves() { cargo metadata --format-version 1 --offline "$@" >/dev/null 2>&1; }
 lock() { dirname "$(cargo locate-project --workspace --message-format plain)"; }
 if ! resolves "$@"; then
   if [ "$network" = online ]; then
-    [ -f /sdk/patch.toml ] && set -- --config /sdk/patch.toml || set --
+    [ -n "$patch" ] && set -- --config "$patch" || set --
     exec cargo build "$@" --bin "$bin"
   fi
   root=$(lock)
@@ -63,7 +64,8 @@ fi
 exec cargo build --offline "$@" --bin "$bin"
 "#;
 
-/// Builds one program; the folder that cargo left it in, as `debug/<bin>`.
+/// Builds one program; the folder that cargo left it in, as `debug/<bin>`. Unconfined it is the developer's own cargo
+/// on the developer's own machine, with its own settings and network where the layer is not enough.
 pub(crate) async fn build(
     builder: &Builder,
     job: &Job,
@@ -75,71 +77,74 @@ pub(crate) async fn build(
 ) -> Result<PathBuf, Failure> {
     let cache = job.home.cache();
     private_dir(&cache).map_err(|e| Failure::ours(Stage::Build, e))?;
-    if !builder.confines() {
-        return unconfined(builder, job, source, entrypoint, bin, sdk)
-            .await
-            .map(|()| cache.join("target"));
-    }
-    let Some(toolchain) = &builder.toolchains.rust else {
+    let confines = builder.confines();
+    let toolchain = builder.toolchains.rust.as_deref();
+    if toolchain.is_none() && confines {
         return Err(Failure::said(Stage::Build, "this platform has no Rust toolchain"));
-    };
-    let layer = match &builder.layers {
-        Some(layers) => {
-            let say = |text| notes.say(text);
-            let ready = layers.ready(builder, &say);
-            tokio::pin!(ready);
-            let layer = match timeout(SILENCE, &mut ready).await {
-                Ok(layer) => layer,
-                // Somebody else's build, or boot, is at it.
-                Err(_) => {
-                    notes.say("Waiting for the SDK's dependencies, which are compiled once for this toolchain");
-                    ready.await
-                }
-            };
-            let layer = layer.map_err(|e| Failure::ours(Stage::Build, e))?;
-            seed(&cache, &layer).await?;
-            Some(layer)
-        }
+    }
+    // One's own machine needs a layer only for what is built on it; a confined build has no other source of crates.
+    let layers = builder
+        .layers
+        .as_ref()
+        .filter(|_| confines || (sdk && toolchain.is_some()));
+    let layer = match layers {
+        Some(layers) => ready(layers, builder, notes).await?,
         None => None,
     };
+    if let Some(layer) = &layer {
+        seed(&cache, layer).await?;
+    }
     let mut step = Sandboxed::build(builder, job, Vec::new());
-    step.see(toolchain, RUST, false);
-    step.see(source, SOURCE, true);
-    step.see(&cache, CACHE, true);
+    if let Some(toolchain) = toolchain {
+        step.see(toolchain, RUST, false);
+    }
+    let source = step.see(source, SOURCE, true);
+    let seen = step.see(&cache, CACHE, true);
+    let online = !confines || !builder.egress.is_empty();
+    let patch = match (&layer, &builder.layers) {
+        _ if !sdk => None,
+        (Some(layer), _) => Some(layer.patch()),
+        (None, layers) => layers.as_ref().map(|layers| layers.patch()),
+    };
     let mut command = ["/bin/sh", "-c", SCRIPT, "build", bin].map(str::to_owned).to_vec();
-    command.push(if builder.egress.is_empty() { "offline" } else { "online" }.to_owned());
+    command.push(if online { "online" } else { "offline" }.to_owned());
+    command.push(patch.clone().unwrap_or_default());
     if let Some(layer) = &layer {
         layer.show(&mut step);
-        command.extend(["--config".to_owned(), format!("{SDK}/vendor.toml")]);
-        if sdk {
-            command.extend(["--config".to_owned(), format!("{SDK}/patch.toml")]);
-        }
+        command.extend(["--config".to_owned(), layer.vendor()]);
     }
+    command.extend(patch.into_iter().flat_map(|patch| ["--config".to_owned(), patch]));
     step.command(command);
-    settings(&mut step, &PathBuf::from(CACHE));
-    step.set("CARGO_HOME", format!("{CACHE}/home"));
-    step.start_at(Path::new(SOURCE).join(entrypoint));
+    settings(&mut step, &seen);
+    if confines {
+        step.set("CARGO_HOME", seen.join("home").display().to_string());
+    }
+    step.start_at(source.join(entrypoint));
     step.run(Stage::Build).await?;
     Ok(cache.join("target"))
 }
 
-/// The developer's own cargo on the developer's own machine.
-async fn unconfined(
-    builder: &Builder,
-    job: &Job,
-    source: &Path,
-    entrypoint: &str,
-    bin: &str,
-    sdk: bool,
-) -> Result<(), Failure> {
-    let mut command = ["cargo", "build", "--bin", bin].map(str::to_owned).to_vec();
-    if let Some(layers) = builder.layers.as_ref().filter(|_| sdk) {
-        command.extend(["--config".to_owned(), layers.patch()]);
+/// The layer. One's own machine does without where it cannot be made: its cargo may know a way that ours does not.
+async fn ready(layers: &Layers, builder: &Builder, notes: &Notes<'_>) -> Result<Option<Layer>, Failure> {
+    let say = |text| notes.say(text);
+    let ready = layers.ready(builder, &say);
+    tokio::pin!(ready);
+    let layer = match timeout(SILENCE, &mut ready).await {
+        Ok(layer) => layer,
+        // Somebody else's build, or boot, is at it.
+        Err(_) => {
+            notes.say("Waiting for the SDK's dependencies, which are compiled once for this toolchain");
+            ready.await
+        }
+    };
+    match layer {
+        Ok(layer) => Ok(Some(layer)),
+        Err(e) if !builder.confines() => {
+            notes.say(format!("{e}; building without"));
+            Ok(None)
+        }
+        Err(e) => Err(Failure::ours(Stage::Build, e)),
     }
-    let mut step = Sandboxed::build(builder, job, command);
-    settings(&mut step, &job.home.cache());
-    step.start_at(source.join(entrypoint));
-    step.run(Stage::Build).await
 }
 
 /// Cargo's settings for every build.
