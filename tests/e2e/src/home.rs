@@ -80,14 +80,24 @@ impl Home {
         self.start_with(args, Stdio::null())?.finish()
     }
 
+    /// The same in another folder than the test's own.
+    pub fn run_in(&self, folder: &Path, args: &[&str]) -> Result<Output> {
+        let mut command = self.command(args);
+        command.current_dir(folder);
+        Self::spawn(command, args, Stdio::null())?.finish()
+    }
+
     /// Starts a command that will be talked to.
     pub fn start(&self, args: &[&str]) -> Result<Talk> {
         self.start_with(args, Stdio::piped())
     }
 
     fn start_with(&self, args: &[&str], stdin: Stdio) -> Result<Talk> {
-        let mut child = self
-            .command(args)
+        Self::spawn(self.command(args), args, stdin)
+    }
+
+    fn spawn(mut command: Command, args: &[&str], stdin: Stdio) -> Result<Talk> {
+        let mut child = command
             .stdin(stdin)
             .spawn()
             .with_context(|| format!("micro {args:?}"))?;

@@ -2,9 +2,13 @@
 
 pub mod browser;
 pub mod home;
+pub mod local;
 pub mod mailbox;
+pub mod moments;
 pub mod operator;
 pub mod page;
 pub mod platform;
+pub mod process;
+pub mod server;
 pub mod stripe;
 pub mod walk;

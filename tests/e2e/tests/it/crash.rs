@@ -13,24 +13,13 @@ use std::{
 
 use anyhow::{Result, ensure};
 use micro_e2e::{
+    moments::Moments,
     platform::{Options, Platform, eventually},
     walk::{Customer, GOOD_CARD, root, sign_up},
 };
 
 /// How often the server is killed under load.
 const KILLS: u32 = 50;
-
-/// A small generator of "any moment": the seed is printed, so that a failure can be run again.
-struct Moments(u64);
-
-impl Moments {
-    fn next(&mut self, below: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % below
-    }
-}
 
 fn customer(platform: &mut Platform, email: &str) -> Result<Customer> {
     let home = platform.home()?;
@@ -44,8 +33,7 @@ fn every_acknowledged_write_survives_fifty_kills() -> Result<()> {
     let mut platform = Platform::start(Options::default())?;
     let ada = customer(&mut platform, "ada@example.com")?;
     let seed = 0x5eed_2026_1121_u64;
-    eprintln!("seed {seed:#x}");
-    let mut moments = Moments(seed);
+    let mut moments = Moments::of(seed);
     let acknowledged = Arc::new(Mutex::new(vec![]));
     let mut number = 0;
     for kill in 0..KILLS {
@@ -129,7 +117,7 @@ fn running_services_are_adopted_and_nothing_is_orphaned() -> Result<()> {
 
 /// Keepers of this platform's instances, by pid. A keeper's command line ends with its instance's id, with which
 /// the name of a folder in the data directory ends too.
-fn instances(platform: &Platform) -> Result<Vec<u32>> {
+pub fn instances(platform: &Platform) -> Result<Vec<u32>> {
     let mut folders = HashSet::new();
     collect_folders(&platform.data_dir().join("runtime"), &mut folders)?;
     let mut found = vec![];
