@@ -9,11 +9,13 @@ use arc_swap::ArcSwap;
 use micro_domain::{InstanceId, Limits, Namespace, NamespaceId};
 use micro_proto::registry::Service;
 use micro_tenancy::LimitReached;
+use prost::Message;
 use time::OffsetDateTime;
 use tokio::sync::Notify;
 
 use crate::{
     RegistryError,
+    error::at_most,
     history::{Change, Histories, History},
     lease::Lease,
 };
@@ -165,13 +167,15 @@ impl Catalog {
             return Err(LimitReached::new(self.limits.nodes, all_nodes).into());
         }
         nodes.sort_by(|a, b| a.node.id.cmp(&b.node.id));
-        changed.insert((namespace.id, service.name.clone(), service.version.clone()));
+        let place = (namespace.id, service.name.clone(), service.version.clone());
         let registered = Registered {
             service: Arc::new(service),
             nodes,
             changed: 0,
         };
         let told = registered.render(now);
+        at_most(self.limits.registration_bytes, told.encoded_len())?;
+        changed.insert(place);
         self.change(namespace, registered, change, told, now);
         drop(changed);
         self.arrivals.notify_waiters();

@@ -49,3 +49,12 @@ impl RegistryError {
         Error::new(kind, id, self.to_string())
     }
 }
+
+/// Whether one registration is within a limit.
+pub fn at_most(limit: Limit, given: usize) -> Result<(), RegistryError> {
+    if given as u64 <= limit.max {
+        Ok(())
+    } else {
+        Err(RegistryError::TooLarge { given, limit })
+    }
+}

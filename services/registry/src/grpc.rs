@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
-use micro_domain::{InstanceId, Limit, Namespace, NamespaceId, NamespaceName, ServiceName};
+use micro_domain::{InstanceId, Namespace, NamespaceId, NamespaceName, ServiceName};
 use micro_error::Error;
 use micro_limits::Permit;
 use micro_proto::registry::{
@@ -15,6 +15,7 @@ use prost::Message;
 
 use crate::{
     App, RegistryError,
+    error::at_most,
     lease::{Lease, port_of},
     watch::{Watch, Watched, beginning},
 };
@@ -229,14 +230,6 @@ impl App {
             true => Ok((tenant.namespace().clone(), instance)),
             false => Err(RegistryError::NoInstance),
         }
-    }
-}
-
-fn at_most(limit: Limit, given: usize) -> Result<(), RegistryError> {
-    if given as u64 <= limit.max {
-        Ok(())
-    } else {
-        Err(RegistryError::TooLarge { given, limit })
     }
 }
 

@@ -163,3 +163,35 @@ async fn one_node_is_so_large_and_no_larger() {
         (400, "a node is too long".into())
     );
 }
+
+#[tokio::test]
+async fn nodes_count_to_what_they_are_nodes_of() {
+    let world = World::platform();
+    let (_, door) = world.instance("ada-ns");
+    let with = |n: u32| {
+        let node = Node {
+            id: format!("greeter-{n}"),
+            address: "10.0.0.7:1".into(),
+            metadata: [("x".into(), "x".repeat(1_900))].into(),
+            ..Default::default()
+        };
+        Service {
+            nodes: vec![node],
+            ..greeter("v1", "n", 4711)
+        }
+    };
+    let mut taken = 0;
+    let refused = loop {
+        match world.register(&door, with(taken)).await {
+            Ok(()) => taken += 1,
+            Err(refused) => break refused,
+        }
+    };
+    assert_eq!(refused.id(), "limits.registration.bytes");
+    assert_eq!(
+        used(&world, "nodes").await,
+        u64::from(taken),
+        "what was refused changed nothing"
+    );
+    assert!((60..70).contains(&taken), "{taken}");
+}

@@ -5,5 +5,6 @@ mod limits;
 mod mesh;
 mod network;
 mod questions;
+mod replicas;
 mod watching;
 mod world;

@@ -15,7 +15,7 @@ use micro_domain::{AccountId, InstanceId, Limits, Namespace, NamespaceId, Namesp
 use micro_error::Error;
 use micro_proto::registry::{Endpoint, Node, Options, Registry, Service, Value};
 use micro_registry::{App, Parts};
-use micro_rpc::mesh::{Connect, Instances};
+use micro_rpc::mesh::{Alone, Connect, Duty, Instances};
 use micro_storage::{
     StoreError,
     memory::MemoryRecords,
@@ -102,22 +102,28 @@ impl World {
     }
 
     pub fn with(limits: Limits) -> Self {
-        Self::build(false, Arc::default(), Arc::default(), TestClock::default(), limits)
+        Self::build(false, Arc::default(), Arc::default(), TestClock::default(), limits, Arc::new(Alone))
     }
 
     pub fn local() -> Self {
         let limits = Limits::DEVELOPER;
-        Self::build(true, Arc::default(), Arc::default(), TestClock::default(), limits)
+        Self::build(true, Arc::default(), Arc::default(), TestClock::default(), limits, Arc::new(Alone))
     }
 
     /// The same server after a restart: what was in memory only is gone.
     pub fn restarted(&self) -> Self {
+        self.beside(Arc::new(Alone))
+    }
+
+    /// Another server over the same records.
+    pub fn beside(&self, duty: Arc<dyn Duty>) -> Self {
         Self::build(
             self.local,
             self.records.clone(),
             self.running.clone(),
             self.clock.clone(),
             self.limits,
+            duty,
         )
     }
 
@@ -128,6 +134,7 @@ impl World {
         running: Arc<Running>,
         clock: TestClock,
         limits: Limits,
+        duty: Arc<dyn Duty>,
     ) -> Self {
         let authority = Authority::for_boot();
         let parts = Parts {
@@ -135,7 +142,7 @@ impl World {
             clock: Arc::new(clock.clone()),
             authority: authority.clone(),
             instances: running.clone(),
-            duty: Arc::new(micro_rpc::mesh::Alone),
+            duty,
             core: micro_proto::services()
                 .filter(|s| ["auth", "store"].contains(&s.package))
                 .collect(),
