@@ -5,6 +5,7 @@ mod banner;
 mod broker_and_events;
 mod core;
 mod data_dir;
+mod leading;
 mod local;
 mod operators_door;
 mod platform;
@@ -12,6 +13,7 @@ mod ports;
 mod sdk;
 mod store_and_config;
 mod stores;
+mod usage;
 
 use std::time::Duration;
 

@@ -125,6 +125,8 @@ pub struct Config {
     pub web_address: SocketAddr,
     /// `MICRO_NETWORK_ADDRESS`: gRPC for services that no sandbox door serves.
     pub network_address: SocketAddr,
+    /// `MICRO_ADVERTISE_ADDRESS`: the host under which other replicas reach this one's doors.
+    pub advertise_address: Option<String>,
     /// `MICRO_ADMIN_ADDRESS`: the operators' door.
     pub admin_address: Option<SocketAddr>,
     /// `MICRO_TLS`
@@ -156,6 +158,11 @@ pub struct Config {
 }
 
 impl Config {
+    /// Whether other servers may work on the same data: it lies in a database of their own, and they hear of each other.
+    pub fn may_have_replicas(&self) -> bool {
+        self.profile.is_platform() && self.database.is_some() && self.redis_url.is_some()
+    }
+
     /// Reads all sources; the error lists everything that is wrong with them.
     pub fn read(sources: &Sources, machine: &Machine) -> Result<Self, Problems> {
         rules::check(reader::Reader::new(sources), machine)

@@ -26,6 +26,8 @@ pub struct Held {
     pub by: String,
     /// How long, unless it is renewed.
     pub until: OffsetDateTime,
+    /// What the holder tells those who wait.
+    pub note: String,
 }
 
 impl Lease {
@@ -36,21 +38,33 @@ impl Lease {
         lasts: Duration,
         now: OffsetDateTime,
     ) -> Result<Result<Self, Held>, StoreError> {
+        Self::take_noting(db, name, "", lasts, now).await
+    }
+
+    /// [`Self::take`], with a word for those who find it taken.
+    pub async fn take_noting(
+        db: &SystemDb,
+        name: &str,
+        note: &str,
+        lasts: Duration,
+        now: OffsetDateTime,
+    ) -> Result<Result<Self, Held>, StoreError> {
         let holder = Holder::here().to_string();
         let mut tx = db.begin().await?;
-        let held: Option<(String, OffsetDateTime)> =
-            sqlx::query_as("select holder, expires_at from leases where name = $1")
+        let held: Option<(String, OffsetDateTime, String)> =
+            sqlx::query_as("select holder, expires_at, note from leases where name = $1")
                 .bind(name)
                 .fetch_optional(tx.conn())
                 .await?;
         let dead = held
             .as_ref()
-            .map(|(by, _)| by.as_str())
+            .map(|(by, ..)| by.as_str())
             .filter(|by| Holder::is_dead(by));
         let fence: Option<i64> = sqlx::query_scalar(
-            "insert into leases (name, holder, fence, expires_at) values ($1, $2, 1, $3)
+            "insert into leases (name, holder, fence, expires_at, note) values ($1, $2, 1, $3, $6)
              on conflict (name) do update
-                set holder = excluded.holder, fence = leases.fence + 1, expires_at = excluded.expires_at
+                set holder = excluded.holder, fence = leases.fence + 1, expires_at = excluded.expires_at,
+                    note = excluded.note
               where leases.expires_at <= $4 or leases.holder = $5
              returning fence",
         )
@@ -59,6 +73,7 @@ impl Lease {
         .bind(now + lasts)
         .bind(now)
         .bind(dead)
+        .bind(note)
         .fetch_optional(tx.conn())
         .await?;
         tx.commit().await?;
@@ -70,7 +85,7 @@ impl Lease {
                 fence,
                 lasts,
             })),
-            (None, Some((by, until))) => Ok(Err(Held { by, until })),
+            (None, Some((by, until, note))) => Ok(Err(Held { by, until, note })),
             // Somebody took it between our two statements.
             (None, None) => Err(StoreError::Contended(None)),
         }

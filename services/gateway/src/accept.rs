@@ -44,6 +44,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Peer {
     pub door: Arc<Door>,
     pub address: IpAddr,
+    /// Another replica passed a call on for that address.
+    pub passed_on: bool,
 }
 
 impl Peer {
@@ -240,6 +242,7 @@ impl Accepting {
             let peer = Arc::new(Peer {
                 door: self.door.clone(),
                 address: from.ip().to_canonical(),
+                passed_on: false,
             });
             let Ok(place) = self.crowd.enter(&peer) else {
                 tracing::debug!(door = self.door.name(), "a caller has all the connections it may have");
@@ -327,6 +330,7 @@ mod tests {
         Peer {
             door: Arc::new(Door::Api),
             address: address.parse::<IpAddr>().expect("valid").to_canonical(),
+            passed_on: false,
         }
     }
 

@@ -19,6 +19,7 @@ use crate::{
     edge::{Admitted, EdgeCore, Refused, Target},
     forward::Forward,
     held,
+    hop::{self, Passed},
     outcome::{self, Running},
     reply::{self, Reply},
 };
@@ -95,12 +96,16 @@ async fn call(
         method: &endpoint.method,
     };
     let (head, body) = request.into_parts();
+    let asked_for = Deadline::of(&head.headers);
+    let (head, body) = match hop::elsewhere(core, peer, target, asked_for, head, body).await? {
+        Passed::Back(head, body) => (head, body),
+        Passed::Answered(response) => return Ok(response),
+    };
     let lines = wants_lines(&head.headers);
     let host = head
         .uri
         .host()
         .or_else(|| head.headers.get(header::HOST)?.to_str().ok());
-    let asked_for = Deadline::of(&head.headers);
     let deadline = if lines {
         asked_for
     } else {
@@ -141,7 +146,7 @@ async fn call(
                 codec,
                 payload: Payload::One(asked.body),
             };
-            let payload = core::call(core.edge.core_runtime.as_ref(), service, call, deadline, &held).await?;
+            let payload = core::call(&core.edge, service, call, deadline, &held).await?;
             let payload = match logged(head.uri.path(), payload) {
                 Payload::Many(frames) => Payload::Many(held::until_revoked(frames, pass)),
                 one @ Payload::One(_) => one,

@@ -114,3 +114,18 @@ pub const NAMESPACE_MEMORY: time::Duration = time::Duration::seconds(5);
 
 /// How many such answers.
 pub const NAMESPACES: usize = 10_000;
+
+/// How long a call for a service waits where no replica runs services: one that died is replaced within that time.
+pub const LEADER_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a connection to another replica is asked whether it lives, and how long it may take to answer.
+pub const PING_REMOTE_EVERY: Duration = Duration::from_secs(2);
+
+/// See [`PING_REMOTE_EVERY`].
+pub const PING_REMOTE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How soon a replica that could not be reached is tried again.
+pub const LEADER_RETRY: Duration = Duration::from_millis(500);
+
+/// How long answers of a replica that leads no more are waited for.
+pub const LAST_ANSWERS: Duration = Duration::from_secs(1);

@@ -12,6 +12,8 @@ pub struct GatewayConfig {
     pub proxy: SocketAddr,
     /// Where the HTTP API is; port 0 picks one.
     pub api: SocketAddr,
+    /// Where services that no door of their own serves find the same gRPC; port 0 picks one.
+    pub network: Option<SocketAddr>,
     /// Edge cores; none means as many as the machine has.
     pub cores: Option<usize>,
     /// TLS on both public doors.

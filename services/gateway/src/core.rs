@@ -2,22 +2,41 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::StreamExt;
 use micro_error::Error;
 use micro_rpc::{Call, Deadline, Frames, Payload, Service, Status, server};
 use tokio::{
     runtime::Handle,
-    sync::mpsc,
+    sync::{Semaphore, mpsc},
     task::{JoinError, JoinHandle},
 };
 
-use crate::held::Held;
+use crate::{edge::Edge, held::Held};
 
-/// Messages that wait between the two runtimes.
+/// Messages that wait between the two runtimes,
 const RELAYED: usize = 8;
+/// and their bytes: a caller that opens streams and does not read them fills no more. A longer message waits alone.
+const RELAYED_BYTES: usize = 512 << 10;
 
-/// Makes one call of a core service.
+/// Makes one call of a core service, and counts it for its caller's namespace.
 pub async fn call(
+    edge: &Edge,
+    service: Arc<dyn Service>,
+    call: Call,
+    deadline: Deadline,
+    held: &Held,
+) -> Result<Payload, Status> {
+    let namespace = call.caller.principal().map(|p| p.namespace.id);
+    let counted = namespace.and_then(|id| edge.figures.count(id, service.descriptor().package));
+    let outcome = made(edge.core_runtime.as_ref(), service, call, deadline, held).await;
+    if let (Some(counted), Err(_)) = (counted, &outcome) {
+        counted.failed();
+    }
+    outcome
+}
+
+async fn made(
     runtime: Option<&Handle>,
     service: Arc<dyn Service>,
     call: Call,
@@ -67,19 +86,67 @@ impl<T> Drop for AbortOnDrop<T> {
 /// The same messages, made on `runtime` as fast as they are read here.
 fn relayed(runtime: &Handle, mut frames: Frames) -> Frames {
     let (send, receive) = mpsc::channel(RELAYED);
-    runtime.spawn(async move {
-        loop {
-            let next = tokio::select! {
-                () = send.closed() => return,
-                next = frames.next() => next,
+    let room = Arc::new(Semaphore::new(RELAYED_BYTES));
+    let relaying = async move {
+        while let Some(next) = frames.next().await {
+            let bytes = next.as_ref().map_or(0, Bytes::len).min(RELAYED_BYTES);
+            let bytes = u32::try_from(bytes).expect("of that many bytes");
+            let Ok(taken) = room.clone().acquire_many_owned(bytes).await else {
+                return;
             };
-            let Some(next) = next else { return };
-            if send.send(next).await.is_err() {
+            if send.send((next, taken)).await.is_err() {
                 return;
             }
         }
-    });
-    Box::pin(futures::stream::unfold(receive, |mut receive| async move {
-        Some((receive.recv().await?, receive))
-    }))
+    };
+    let task = AbortOnDrop(runtime.spawn(relaying));
+    Box::pin(futures::stream::unfold(
+        (receive, task),
+        |(mut receive, task)| async move {
+            let (next, _given_back) = receive.recv().await?;
+            Some((next, (receive, task)))
+        },
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Frames of one length, and how many were made.
+    fn frames(bytes: usize) -> (Frames, Arc<AtomicUsize>) {
+        let made = Arc::new(AtomicUsize::new(0));
+        let counter = made.clone();
+        let frames = futures::stream::repeat_with(move || {
+            counter.fetch_add(1, Ordering::SeqCst);
+            Ok(Bytes::from(vec![0; bytes]))
+        });
+        (Box::pin(frames), made)
+    }
+
+    async fn settled(made: &AtomicUsize) -> usize {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        made.load(Ordering::SeqCst)
+    }
+
+    #[tokio::test]
+    async fn what_nobody_reads_is_bounded_in_bytes() {
+        for (bytes, most) in [(1, RELAYED + 2), (RELAYED_BYTES / 4, 6), (RELAYED_BYTES * 2, 3)] {
+            let (frames, made) = frames(bytes);
+            let mut relayed = relayed(&Handle::current(), frames);
+            let first = relayed.next().await.expect("one").expect("no error");
+            assert_eq!(first.len(), bytes);
+            let ahead = settled(&made).await;
+            assert!((2..=most).contains(&ahead), "{ahead} of {bytes} bytes");
+            assert!(relayed.next().await.is_some(), "reading makes room");
+            assert!(settled(&made).await > ahead);
+            drop(relayed);
+            let left = settled(&made).await;
+            assert_eq!(settled(&made).await, left, "nobody reads: nothing is made");
+        }
+    }
 }

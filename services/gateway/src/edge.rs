@@ -18,10 +18,11 @@ use crate::{
     api, bounds, debug,
     door::Door,
     exchange::Exchanged,
+    figures::Figures,
     forward::Pool,
     grpc,
     held::{Held, Pass},
-    here,
+    here, hop,
     identity::{self, Asker},
     reply::Reply,
     traffic::Instances,
@@ -48,12 +49,16 @@ const OPEN: [(&str, Option<&[&str]>); 5] = [
 /// Methods of public services that only the platform itself may call: for a door they do not exist.
 const INTERNAL: [(&str, &[&str]); 1] = [("auth.Sessions", &["Start", "Seal", "Ensure"])];
 
+/// Names the node of a service that is to answer: each has figures of its own.
+const NODE_HEADER: &str = "micro-node";
+
 /// What all cores share.
 pub struct Edge {
     pub ports: Ports,
     pub exchanged: Exchanged,
     pub version: String,
     pub core_runtime: Option<Handle>,
+    pub figures: Arc<Figures>,
     limits: Limits,
     apps_domain: Option<String>,
     core: Router,
@@ -132,13 +137,16 @@ impl From<Refused> for Status {
 impl Edge {
     pub fn new(config: &GatewayConfig, ports: Ports, cores: usize) -> Self {
         let instances = Arc::new(Instances::default());
+        let names = ports.core.iter().map(|service| service.descriptor().package);
+        let figures = Arc::new(Figures::new(names));
         Self {
             exchanged: Exchanged::new(ports.exchange.clone()),
             version: config.version.clone(),
             core_runtime: config.core_runtime.clone(),
             limits: config.limits,
             apps_domain: config.apps_domain.clone(),
-            core: core_router(&ports),
+            core: core_router(&ports, &figures),
+            figures,
             local: config.local,
             loopback: (config.proxy.ip().is_loopback(), config.api.ip().is_loopback()),
             in_flight: InFlight::default(),
@@ -150,6 +158,11 @@ impl Edge {
             instances,
             ports,
         }
+    }
+
+    /// Whether a name is one of the platform's own, never a tenant's service.
+    pub fn is_core(&self, service: &str) -> bool {
+        self.core.serves(service) || RESERVED.contains(&service)
     }
 
     pub fn limits(&self) -> &Limits {
@@ -165,7 +178,7 @@ impl Edge {
         path: Path<'_>,
     ) -> Result<Admitted, Refused> {
         let asker = identity::identify(&self.ports, self.local, &peer.door, headers, path.service).await?;
-        if self.core.serves(path.service) || RESERVED.contains(&path.service) {
+        if self.is_core(path.service) {
             return self.admit_to_core(peer, asker, headers, path).await;
         }
         let named = self.named(headers, host);
@@ -180,8 +193,10 @@ impl Edge {
         let rules = self.rules(&namespace).await?;
         let principal = asker.principal.as_deref();
         rules::decide(&rules, principal, &namespace, &resource).check(principal, &resource)?;
+        let own = principal.is_some_and(|p| p.namespace.id == namespace.id || p.reach == Reach::Local);
+        debug::check(path, principal, own)?;
         let held = self.count(namespace.id).await?;
-        let nodes = self.ports.routes.nodes(namespace.id, path.service);
+        let nodes = only(headers, self.ports.routes.nodes(namespace.id, path.service));
         if nodes.is_empty() {
             return Err(Refused::NoRoute(path.service.to_owned()));
         }
@@ -383,7 +398,9 @@ impl Edge {
 }
 
 impl EdgeCore {
-    pub async fn handle(&self, peer: &Peer, request: Request<Incoming>) -> Response<Reply> {
+    pub async fn handle(&self, peer: &Peer, mut request: Request<Incoming>) -> Response<Reply> {
+        let passed_on = hop::passed_on(self, peer, &mut request);
+        let peer = passed_on.as_ref().unwrap_or(peer);
         let loopback = match &*peer.door {
             Door::Proxy => Some(self.edge.loopback.0),
             Door::Api => Some(self.edge.loopback.1),
@@ -406,7 +423,7 @@ impl EdgeCore {
     }
 }
 
-fn core_router(ports: &Ports) -> Router {
+fn core_router(ports: &Ports, figures: &Arc<Figures>) -> Router {
     let mut router = Router::default();
     for service in &ports.core {
         let descriptor = service.descriptor();
@@ -415,7 +432,6 @@ fn core_router(ports: &Ports) -> Router {
         }
         router = router.with(service.clone());
     }
-    let debug: Arc<dyn Service> = debug::service(ports.clock.clone(), ports.metrics.clone());
     let names: HashSet<String> = router
         .names()
         .map(str::to_owned)
@@ -423,7 +439,17 @@ fn core_router(ports: &Ports) -> Router {
         .collect();
     names
         .iter()
-        .fold(router, |router, name| router.with_name(name, debug.clone()))
+        .fold(router, |router, name| {
+            router.with_name(name, debug::service(name, ports.clock.clone(), figures.clone()))
+        })
+}
+
+/// The one node that a request names, or all of them.
+fn only(headers: &HeaderMap, nodes: Arc<[Node]>) -> Arc<[Node]> {
+    match headers.get(NODE_HEADER) {
+        Some(wanted) => nodes.iter().filter(|n| n.id.as_bytes() == wanted.as_bytes()).cloned().collect(),
+        None => nodes,
+    }
 }
 
 fn namespace_header(headers: &HeaderMap) -> Option<&str> {

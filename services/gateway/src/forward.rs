@@ -26,7 +26,7 @@ pub use pool::Pool;
 
 use crate::{bounds, edge::EdgeCore, identity::Asker};
 use pool::Lease;
-use pump::Pump;
+pub use pump::Pump;
 
 /// Belong to one hop, or to us.
 const NOT_FORWARDED: [header::HeaderName; 11] = [
@@ -100,7 +100,7 @@ impl Forward<'_> {
                 continue;
             };
             pump.attach(stream);
-            match self.deadline.bound(self.response(response, &mut pump)).await? {
+            match self.deadline.bound(response_of(response, &mut pump)).await? {
                 Ok(response) => {
                     let (head, receive) = response.into_parts();
                     return Ok(Response::from_parts(
@@ -117,26 +117,6 @@ impl Forward<'_> {
             .into())
     }
 
-    /// Waits for the answer's head, pumping the request meanwhile.
-    async fn response<B>(
-        &self,
-        response: ResponseFuture,
-        pump: &mut Pump<B>,
-    ) -> Result<Result<Response<h2::RecvStream>, h2::Error>, Status>
-    where
-        B: Body<Data = Bytes> + Unpin,
-        B::Error: std::fmt::Display,
-    {
-        let mut response = pin!(response);
-        poll_fn(|cx| {
-            if let Poll::Ready(Err(refused)) = pump.poll(cx) {
-                return Poll::Ready(Err(refused));
-            }
-            response.as_mut().poll(cx).map(Ok)
-        })
-        .await
-    }
-
     fn lost(&self, why: &io::Error) -> Error {
         let why = match why.kind() {
             io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
@@ -150,6 +130,25 @@ impl Forward<'_> {
             format!("service {}: {why}", self.service),
         )
     }
+}
+
+/// Waits for the answer's head, pumping the request meanwhile.
+pub async fn response_of<B>(
+    response: ResponseFuture,
+    pump: &mut Pump<B>,
+) -> Result<Result<Response<h2::RecvStream>, h2::Error>, Status>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
+    let mut response = pin!(response);
+    poll_fn(|cx| {
+        if let Poll::Ready(Err(refused)) = pump.poll(cx) {
+            return Poll::Ready(Err(refused));
+        }
+        response.as_mut().poll(cx).map(Ok)
+    })
+    .await
 }
 
 fn request(path: &str, headers: HeaderMap) -> Result<Request<()>, Status> {

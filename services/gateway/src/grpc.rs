@@ -16,6 +16,7 @@ use crate::{
     edge::{Admitted, EdgeCore, Refused, Target},
     forward::Forward,
     held::{self, Held, Pass},
+    hop::{self, Passed},
     outcome::{self, Running},
     reply::{self, Reply},
 };
@@ -63,7 +64,7 @@ where
 }
 
 enum Routed {
-    /// By a node.
+    /// By a node, or by another replica.
     Answered(Response<Reply>, Held, Option<Pass>),
     /// By a service of this process.
     Called(Result<Payload, Status>, Held),
@@ -87,6 +88,10 @@ where
     }
     let (head, body) = request.into_parts();
     let deadline = Deadline::of(&head.headers);
+    let (head, body) = match hop::elsewhere(core, peer, parsed, deadline, head, body).await? {
+        Passed::Back(head, body) => (head, body),
+        Passed::Answered(response) => return Ok(Routed::Answered(response, Held::new(()), None)),
+    };
     let admitting = async { Ok(core.edge.admit(peer, &head.headers, None, parsed).await) };
     let Admitted {
         asker,
@@ -106,7 +111,7 @@ where
                 codec,
                 payload: Payload::Many(deframe_within(body, core.edge.room(&asker))),
             };
-            let outcome = core::call(core.edge.core_runtime.as_ref(), service, call, deadline, &held).await;
+            let outcome = core::call(&core.edge, service, call, deadline, &held).await;
             match outcome {
                 Ok(Payload::Many(frames)) => {
                     let frames = held::until_revoked(frames, pass);

@@ -14,10 +14,12 @@ mod door;
 mod doors;
 mod edge;
 mod exchange;
+mod figures;
 mod forward;
 mod grpc;
 mod held;
 mod here;
+mod hop;
 mod identity;
 mod listen;
 mod metrics;
@@ -37,7 +39,8 @@ use micro_tenancy::Principal;
 pub use config::GatewayConfig;
 pub use doors::Doors;
 pub use here::is_meant;
-pub use listen::DoorTaken;
+pub use hop::{Hop, Leader, Leadership, Replica};
+pub use listen::{DoorTaken, check_free};
 pub use metrics::Metrics;
 pub use ports::{FindNamespace, InspectToken, Ports};
 
@@ -50,6 +53,8 @@ pub struct Addresses {
     pub proxy: SocketAddr,
     /// HTTP API.
     pub api: SocketAddr,
+    /// gRPC, for services started by hand.
+    pub network: Option<SocketAddr>,
 }
 
 /// The open doors. Dropping it closes them at once; [`Gateway::stop`] lets requests finish first.
@@ -65,13 +70,19 @@ impl Gateway {
         let count = config.core_count();
         let proxy = listen::listen("MICRO_PROXY_ADDRESS", config.proxy, count)?;
         let api = listen::listen("MICRO_API_ADDRESS", config.api, count)?;
+        let network = config
+            .network
+            .map(|at| listen::listen("MICRO_NETWORK_ADDRESS", at, count));
+        let network = network.transpose()?;
         let addresses = Addresses {
             proxy: proxy.address,
             api: api.address,
+            network: network.as_ref().map(|n| n.address),
         };
         let edge = Arc::new(Edge::new(&config, ports, count));
         let cores = Cores::start(&edge, config.tls.clone(), count).map_err(DoorTaken::Threads)?;
-        for (core, listener) in proxy.listeners.into_iter().enumerate() {
+        let grpc = std::iter::once(proxy).chain(network);
+        for (core, listener) in grpc.flat_map(|door| door.listeners.into_iter().enumerate()) {
             cores
                 .accept(core, listener, Arc::new(Door::Proxy))
                 .map_err(DoorTaken::Threads)?;

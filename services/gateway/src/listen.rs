@@ -3,6 +3,7 @@
 use std::{
     fs, io,
     net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
 };
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -14,7 +15,7 @@ const BACKLOG: i32 = 1_024;
 #[derive(Debug, thiserror::Error)]
 pub enum DoorTaken {
     /// Somebody else listens there.
-    #[error("{door}: {address} is taken by {holder}. Stop that, or set {door} to another address")]
+    #[error("{door}: {address} is taken by {holder}. Stop that, or choose another address with {door} or --{}", flag(.door))]
     Port {
         /// The setting that names the door.
         door: &'static str,
@@ -23,6 +24,9 @@ pub enum DoorTaken {
         /// Who listens there, as far as this user may know.
         holder: String,
     },
+    /// More than one of them.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Several(Vec<Self>),
     /// The machine refuses the address.
     #[error("{door}: cannot listen on {address}")]
     Address {
@@ -39,6 +43,24 @@ pub enum DoorTaken {
     Threads(#[source] io::Error),
 }
 
+/// `MICRO_API_ADDRESS` on the command line.
+fn flag(door: &str) -> String {
+    door.trim_start_matches("MICRO_").to_ascii_lowercase().replace('_', "-")
+}
+
+/// Whether each address could be listened on now: before anything is made or opened, and all that is wrong at once.
+pub fn check_free(doors: &[(&'static str, SocketAddr)]) -> Result<(), DoorTaken> {
+    let mut taken: Vec<_> = doors
+        .iter()
+        .filter_map(|(door, address)| plain(door, *address).err())
+        .collect();
+    match taken.len() {
+        0 => Ok(()),
+        1 => Err(taken.remove(0)),
+        _ => Err(DoorTaken::Several(taken)),
+    }
+}
+
 /// One door's listeners, one a core, all on the same address.
 pub struct Listening {
     pub address: SocketAddr,
@@ -46,18 +68,8 @@ pub struct Listening {
 }
 
 pub fn listen(door: &'static str, address: SocketAddr, cores: usize) -> Result<Listening, DoorTaken> {
-    let failed = |source: io::Error| match source.kind() {
-        io::ErrorKind::AddrInUse => DoorTaken::Port {
-            door,
-            address,
-            holder: holder(address.port()),
-        },
-        _ => DoorTaken::Address { door, address, source },
-    };
-    // With SO_REUSEPORT alone, a second server of the same user would silently share the port.
-    let plain = TcpListener::bind(address).map_err(failed)?;
-    let bound = plain.local_addr().map_err(failed)?;
-    drop(plain);
+    let failed = |source| failed(door, address, source);
+    let bound = plain(door, address)?.local_addr().map_err(failed)?;
     let listeners = (0..cores)
         .map(|_| shared(bound))
         .collect::<io::Result<_>>()
@@ -66,6 +78,22 @@ pub fn listen(door: &'static str, address: SocketAddr, cores: usize) -> Result<L
         address: bound,
         listeners,
     })
+}
+
+/// With SO_REUSEPORT alone, a second server of the same user would silently share the port.
+fn plain(door: &'static str, address: SocketAddr) -> Result<TcpListener, DoorTaken> {
+    TcpListener::bind(address).map_err(|e| failed(door, address, e))
+}
+
+fn failed(door: &'static str, address: SocketAddr, source: io::Error) -> DoorTaken {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => DoorTaken::Port {
+            door,
+            address,
+            holder: holder(address.port()),
+        },
+        _ => DoorTaken::Address { door, address, source },
+    }
 }
 
 fn shared(address: SocketAddr) -> io::Result<TcpListener> {
@@ -82,8 +110,20 @@ fn shared(address: SocketAddr) -> io::Result<TcpListener> {
 fn holder(port: u16) -> String {
     inode(port).and_then(process).map_or_else(
         || "another process".to_owned(),
-        |(pid, name)| format!("process {pid} ({name})"),
+        |(pid, name)| match data_dir(pid).filter(|_| name == "micro") {
+            Some(folder) => format!("the micro server of {} (process {pid})", folder.display()),
+            None => format!("process {pid} ({name})"),
+        },
     )
+}
+
+/// The data directory of a micro server: it holds the lock in it.
+fn data_dir(pid: u32) -> Option<PathBuf> {
+    let files = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();
+    let paths = files.filter_map(|f| fs::read_link(f.path()).ok());
+    paths
+        .filter(|path| path.file_name() == Some("lock".as_ref()))
+        .find_map(|path| path.parent().map(Path::to_owned))
 }
 
 fn inode(port: u16) -> Option<String> {

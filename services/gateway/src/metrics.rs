@@ -55,19 +55,6 @@ impl Metrics {
             .get_or_create(&DoorLabel { door })
             .observe(took.as_secs_f64());
     }
-
-    /// Requests at all doors so far: all, and those that failed by our fault.
-    pub(crate) fn totals(&self) -> (u64, u64) {
-        let mut totals = (0, 0);
-        for door in ["proxy", "api", "instance"] {
-            for outcome in crate::outcome::OUTCOMES {
-                let count = self.requests.get(&Labels { door, outcome }).map_or(0, |c| c.get());
-                totals.0 += count;
-                totals.1 += if outcome == crate::outcome::FAILED { count } else { 0 };
-            }
-        }
-        totals
-    }
 }
 
 /// 0.5 ms to 16 s.

@@ -32,9 +32,6 @@ pub const REFUSED: &str = "refused";
 const OK: &str = "ok";
 const CANCELLED: &str = "cancelled";
 
-/// Every word for how a request ends.
-pub const OUTCOMES: [&str; 5] = [OK, REFUSED, FAILED, SERVICE_FAILED, CANCELLED];
-
 /// A request that has not ended yet. Where it is dropped before, its caller went away.
 pub struct Running {
     /// Made when it is first asked for: most requests end well, and nobody asks.

@@ -11,7 +11,7 @@ use micro_rpc::{Service, mesh::Routes};
 use micro_tenancy::{Authority, Verified, Verifier, Verify, rules::Rulebook, tokens::Exchange};
 use time::OffsetDateTime;
 
-use crate::Metrics;
+use crate::{Hop, Metrics};
 
 /// Finds a namespace that no token speaks of: for callers without one, whom a header or a host name sends there.
 #[async_trait]
@@ -45,6 +45,8 @@ pub struct Ports {
     pub rulebook: Arc<dyn Rulebook>,
     /// Makes the tokens that tenants' services see.
     pub exchange: Arc<dyn Exchange>,
+    /// Where services run, if not here.
+    pub hop: Arc<Hop>,
     /// Where tenants' services are.
     pub routes: Arc<dyn Routes>,
     /// Which namespaces there are.

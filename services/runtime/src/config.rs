@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use micro_clock::Clock;
 use micro_domain::Limits;
-use micro_rpc::mesh::{Credentials, Ingress, Registrations, Traffic};
+use micro_rpc::mesh::{Credentials, Duty, Ingress, Registrations, Traffic};
 use micro_sandbox::Launcher;
 use micro_storage::{blobs::Blobs, records::Records};
 use micro_tenancy::Authority;
@@ -56,6 +56,8 @@ pub struct Ports {
     pub credentials: Arc<dyn Credentials>,
     /// The instances that take requests: made before, since registry and gateway read it.
     pub instances: Arc<InstanceTable>,
+    /// Whether this server is the one that runs services.
+    pub duty: Arc<dyn Duty>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Leave to act in the namespaces whose services this runs.

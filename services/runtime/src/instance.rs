@@ -45,6 +45,7 @@ pub(crate) const GRACE: Duration = Duration::from_secs(3);
 #[derive(Clone)]
 pub(crate) struct Start {
     pub(crate) release: u64,
+    pub(crate) made: OffsetDateTime,
     pub(crate) artifact: String,
     pub(crate) command: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
@@ -108,7 +109,7 @@ impl Running {
             &shared.builder.toolchains.service_environment(confined),
         );
         let run = service.home.new_run(RunKind::Instance, id, shared.clock.now());
-        write_note(&run, start.release).map_err(|e| Failure::ours(stage, e))?;
+        write_note(&run, &start).map_err(|e| Failure::ours(stage, e))?;
         let spec = spec(&shared, &service, &record, &start, &run, env);
         // In a task of its own: if this future is dropped meanwhile, what was started is ended all the same.
         let launched = tokio::spawn(async move {
@@ -337,8 +338,12 @@ fn spec(
     }
 }
 
-fn write_note(run: &Run, release: u64) -> std::io::Result<()> {
-    fs::write(run.note(), serde_json::to_vec(&InstanceNote { release })?)
+fn write_note(run: &Run, start: &Start) -> std::io::Result<()> {
+    let note = InstanceNote {
+        release: start.release,
+        made: start.made,
+    };
+    fs::write(run.note(), serde_json::to_vec(&note)?)
 }
 
 /// What an instance's folder says about it.

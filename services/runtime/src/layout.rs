@@ -79,6 +79,9 @@ impl Run {
 pub struct InstanceNote {
     /// Which release it runs.
     pub release: u64,
+    /// When that was asked for: numbers begin again where a service is removed and made anew.
+    #[serde(with = "time::serde::rfc3339")]
+    pub made: OffsetDateTime,
 }
 
 /// One service's folder.

@@ -22,10 +22,12 @@ mod source;
 mod state;
 mod store;
 mod supervisor;
+mod take_over;
 mod walls;
 
 use std::{
     collections::HashMap,
+    future::Future,
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -35,7 +37,6 @@ use futures::future::join_all;
 use micro_domain::{InstanceId, Namespace, NamespaceId};
 use micro_limits::InFlight;
 use micro_rpc::mesh::{Connect, Instances};
-use micro_sandbox::Keeper;
 use micro_storage::StoreError;
 use secrecy::SecretString;
 use tokio::{sync::Semaphore, task::JoinHandle};
@@ -46,11 +47,11 @@ pub use egress::{BadRule, BuildEgress};
 pub use instances::InstanceTable;
 
 use build::{Builder, Layers};
-use instance::{GRACE, Running, read_note};
-use layout::{Home, Layout, RunKind};
+use instance::Running;
+use layout::Layout;
 use service::{Desired, Service};
 use shared::Shared;
-use state::{Outcome, ServiceId, ServiceRecord};
+use state::{ServiceId, ServiceRecord};
 use store::Store;
 use supervisor::Supervisor;
 
@@ -80,14 +81,7 @@ struct Supervised {
 }
 
 impl Runtime {
-    /// [`Self::new`], then [`Self::take_over`]: where the doors are open already.
-    pub async fn start(config: RuntimeConfig, ports: Ports) -> Result<Arc<Self>, StartError> {
-        let runtime = Self::new(config, ports)?;
-        runtime.take_over().await?;
-        Ok(runtime)
-    }
-
-    /// A runtime that runs nothing yet.
+    /// A runtime that runs nothing until it is told to [take over](Self::take_over).
     pub fn new(config: RuntimeConfig, ports: Ports) -> Result<Arc<Self>, StartError> {
         let layout = Layout::open(&config.data_dir)?;
         let builder = Builder {
@@ -111,6 +105,7 @@ impl Runtime {
             registrations: ports.registrations,
             credentials: ports.credentials,
             instances: ports.instances,
+            duty: ports.duty,
             clock: ports.clock,
             limits: config.limits,
             network_address: config.network_address,
@@ -134,6 +129,13 @@ impl Runtime {
 
     /// Ends every instance and build, and waits for it, at most until `deadline` from now. What is wanted stays recorded.
     pub async fn stop(&self, deadline: Duration) {
+        if tokio::time::timeout(deadline, self.lay_down()).await.is_err() {
+            tracing::warn!("some instances had not ended when the server stopped");
+        }
+    }
+
+    /// Ends every instance and build, from its first moment on: waiting for it is only waiting for the last of them.
+    pub fn lay_down(&self) -> impl Future<Output = ()> + Send + use<> {
         let supervisors: Vec<JoinHandle<()>> = self
             .services()
             .drain()
@@ -142,9 +144,7 @@ impl Runtime {
                 supervisor
             })
             .collect();
-        if tokio::time::timeout(deadline, join_all(supervisors)).await.is_err() {
-            tracing::warn!("some instances had not ended when the server stopped");
-        }
+        async { drop(join_all(supervisors).await) }
     }
 
     fn services(&self) -> MutexGuard<'_, Services> {
@@ -184,78 +184,6 @@ impl Runtime {
         let service = Service::new(namespace.clone(), home, uid_base, record, git);
         services.insert(key, self.supervise(service, None));
         Ok(())
-    }
-
-    /// Reads what is to run, adopts what runs, ends what nobody wants, and starts the rest. Instances get their doors
-    /// here, so the doors must be open.
-    pub async fn take_over(&self) -> Result<(), StartError> {
-        let mut wanted = Vec::new();
-        for record in self.shared.store.namespaces().await? {
-            let tenant = self.shared.store.enter(&record.namespace);
-            for service in self.shared.store.services(&tenant).await? {
-                wanted.push((record.namespace.clone(), record.uid_base, service));
-            }
-        }
-        let mut homes: Vec<Home> = self.shared.layout.homes()?.into_iter().map(|(_, home)| home).collect();
-        let mut unwanted = Vec::new();
-        for (namespace, uid_base, record) in wanted {
-            let home = self.shared.layout.home(namespace.id, &record.id);
-            homes.retain(|other| other.path() != home.path());
-            home.ensure()?;
-            let service = Service::new(namespace, home, uid_base, record.clone(), None);
-            let (adopted, others) = self.adopt(&service, &record).await?;
-            unwanted.extend(others);
-            let key = (service.namespace.id, service.id.clone());
-            let supervised = self.supervise(service, adopted);
-            self.services().insert(key, supervised);
-        }
-        for home in &homes {
-            unwanted.extend(home.runs()?.iter().filter_map(|run| Keeper::adopt(&run.dir)));
-        }
-        join_all(unwanted.iter().map(|keeper| keeper.stop(GRACE))).await;
-        for home in homes {
-            home.remove()?;
-        }
-        Ok(())
-    }
-
-    /// What still runs of a service: the instance of its good release, and everything else.
-    async fn adopt(
-        &self,
-        service: &Arc<Service>,
-        record: &ServiceRecord,
-    ) -> Result<(Option<Running>, Vec<Keeper>), StartError> {
-        let tenant = self.shared.store.enter(&service.namespace);
-        let (mut adopted, mut others) = (None, Vec::new());
-        for run in service.home.runs()? {
-            let Some(keeper) = Keeper::adopt(&run.dir) else {
-                continue;
-            };
-            let release = read_note(&run)
-                .map(|note| note.release)
-                .filter(|n| run.kind == RunKind::Instance && record.good == Some(*n));
-            let (Some(number), None) = (release, &adopted) else {
-                others.push(keeper);
-                continue;
-            };
-            let Some(Outcome::Built { artifact, .. }) = self
-                .shared
-                .store
-                .release(&tenant, &service.id, number)
-                .await?
-                .map(|release| release.outcome)
-            else {
-                others.push(keeper);
-                continue;
-            };
-            let id = run.id;
-            match Running::adopt(self.shared.clone(), service.clone(), run, keeper, number, artifact).await {
-                Ok(running) => adopted = Some(running),
-                // It was ended by being dropped; a new one starts.
-                Err(e) => tracing::warn!(error = %e, instance.id = %id, "an instance could not be adopted"),
-            }
-        }
-        Ok((adopted, others))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use micro_clock::Clock;
 use micro_domain::{InstanceId, Limits, NamespaceId};
 use micro_limits::InFlight;
-use micro_rpc::mesh::{Credentials, Ingress, Registrations, Traffic};
+use micro_rpc::mesh::{Credentials, Duty, Ingress, Registrations, Traffic};
 use micro_sandbox::Launcher;
 use micro_storage::blobs::Blobs;
 
@@ -22,6 +22,7 @@ pub(crate) struct Shared {
     pub(crate) registrations: Arc<dyn Registrations>,
     pub(crate) credentials: Arc<dyn Credentials>,
     pub(crate) instances: Arc<InstanceTable>,
+    pub(crate) duty: Arc<dyn Duty>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Limits,
     pub(crate) network_address: String,

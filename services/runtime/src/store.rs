@@ -17,6 +17,7 @@ const SERVICES: &str = "runtime.services";
 const RELEASES: &str = "runtime.releases";
 const NAMESPACES: &str = "runtime.namespaces";
 const UID: &str = "runtime.uids";
+const LEAVING: &str = "runtime.leaving";
 
 /// The runtime's records.
 #[derive(Clone)]
@@ -158,6 +159,31 @@ impl Store {
         }
     }
 
+    /// Asks the server that runs services to clear a namespace.
+    pub async fn ask_to_leave(&self, namespace: &Namespace) -> Result<(), StoreError> {
+        let batch = vec![put(leaving_key(namespace), namespace)?];
+        self.write(&self.enter(&home()), batch).await.map(drop)
+    }
+
+    /// Whether a namespace was asked to be cleared and is not yet.
+    pub async fn is_to_leave(&self, namespace: &Namespace) -> Result<bool, StoreError> {
+        let found = self
+            .get::<Namespace>(&self.enter(&home()), leaving_key(namespace))
+            .await?;
+        Ok(found.is_some())
+    }
+
+    /// Every namespace that is to be cleared.
+    pub async fn leaving(&self) -> Result<Vec<Namespace>, StoreError> {
+        self.scan(&self.enter(&home()), Scan::core(LEAVING, "")).await
+    }
+
+    /// A namespace was cleared.
+    pub async fn has_left(&self, namespace: &Namespace) -> Result<(), StoreError> {
+        let batch = vec![Write::delete(leaving_key(namespace))];
+        self.write(&self.enter(&home()), batch).await.map(drop)
+    }
+
     async fn get<T: DeserializeOwned>(&self, tenant: &Tenant, key: Key) -> Result<Option<(T, u64)>, StoreError> {
         let found = self.records.get(tenant, &[key], self.clock.now()).await?;
         found
@@ -197,6 +223,10 @@ impl Store {
 /// Neither a name nor a version holds a colon, so that `v1` is never taken for `v10`.
 fn service_key(id: &ServiceId) -> Key {
     Key::core(SERVICES, format!("{}:{}", id.name, id.version))
+}
+
+fn leaving_key(namespace: &Namespace) -> Key {
+    Key::core(LEAVING, namespace.id.to_string())
 }
 
 fn release_prefix(id: &ServiceId) -> String {

@@ -105,9 +105,24 @@ impl Supervisor {
                 }
             }
             let event = self.next().await;
-            self.handle(event).await;
+            if self.on_duty().await {
+                self.handle(event).await;
+            }
         }
         self.service.over.send_replace(true);
+    }
+
+    /// Whether what happened is still this server's to deal with. Where its time as the one that runs services may be
+    /// over, waits to hear which it is: in between another one may have begun.
+    async fn on_duty(&self) -> bool {
+        if self.shared.duty.holds() {
+            return true;
+        }
+        let mut desired = self.desired.clone();
+        tokio::select! {
+            () = self.shared.duty.held() => true,
+            _ = desired.wait_for(|d| matches!(d, Desired::Paused)) => false,
+        }
     }
 
     async fn next(&mut self) -> Event {
@@ -207,6 +222,7 @@ impl Supervisor {
         self.service.feed().status(Status::Starting, self.shared.clock.now());
         let start = Start {
             release: release.number,
+            made: release.created_at,
             artifact: artifact.clone(),
             command: command.clone(),
             env: release.env.clone(),

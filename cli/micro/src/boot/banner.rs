@@ -1,14 +1,19 @@
 //! What a person reads once everything serves.
 
-use std::io::Write;
+use std::{io::Write, path::Path};
 
 use micro_serve::addresses::Addresses;
 use secrecy::{ExposeSecret, SecretString};
+
+/// Where the command line looks for a server on this machine.
+const USUAL_PORT: u16 = 8081;
 
 /// What there is to say.
 pub struct Banner<'a> {
     /// Where everything is.
     pub addresses: &'a Addresses,
+    /// Where everything is kept, if that is worth saying.
+    pub data_dir: Option<&'a Path>,
     /// Where links point.
     pub public_url: Option<&'a str>,
     /// Whether mail is shown instead of sent.
@@ -35,6 +40,9 @@ impl Banner<'_> {
         ];
         lines.push(format!("  command line  {}", at.proxy));
         lines.push(format!("  HTTP API      http://{}", at.api));
+        if let Some(network) = at.network {
+            lines.push(format!("  services      {network}"));
+        }
         if let Some(url) = self.public_url {
             lines.push(format!("  pages         {url}"));
         }
@@ -45,6 +53,9 @@ impl Banner<'_> {
         }
         if let Some(admin) = at.admin {
             lines.push(format!("  operators     {admin}"));
+        }
+        if let Some(folder) = self.data_dir {
+            lines.push(format!("  data          {}", folder.display()));
         }
         if let Some(secret) = &self.operator_secret {
             lines.push(String::new());
@@ -57,9 +68,12 @@ impl Banner<'_> {
         lines.push(String::new());
         lines.push("Try next:".into());
         if self.default_admin {
+            if at.proxy.port() != USUAL_PORT {
+                lines.push(format!("  micro env add here {} && micro env set here", at.proxy));
+            }
             lines.push("  micro login --username admin --password micro".into());
-            lines.push("  micro run examples/greeter".into());
-            lines.push("  micro greeter hello --name Ada".into());
+            lines.push("  micro new greeter && micro run greeter".into());
+            lines.push("  micro greeter call --name Ada".into());
         } else {
             lines.push(format!("  micro env add home {} && micro env set home", at.proxy));
             lines.push("  micro signup".into());

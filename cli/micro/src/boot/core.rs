@@ -1,12 +1,12 @@
 //! The core services, joined: auth, registry, runtime and the doors. Every profile has them.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::{Context, Result};
 use micro_auth::{AuthConfig, RefreshKey};
 use micro_clock::{Clock, SystemClock};
 use micro_domain::Limits;
-use micro_gateway::{Doors, FindNamespace, Gateway, GatewayConfig, Metrics};
+use micro_gateway::{Doors, FindNamespace, Gateway, GatewayConfig, Hop, Leadership, Metrics};
 use micro_limits::{Limiter, MemoryLimiter, RedisLimiter};
 use micro_proto::runtime::{BuildServer, ReleasesServer, RuntimeServer, SourceServer};
 use micro_rpc::{Service, ServiceDescriptor};
@@ -20,7 +20,7 @@ use micro_tenancy::{
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 
-use super::{DRAIN, broker_and_events, data_dir::DataDir, sdk, store_and_config, stores::Stores};
+use super::{DRAIN, broker_and_events, data_dir::DataDir, sdk, store_and_config, stores::Stores, usage::Serving};
 
 /// Rates that are remembered in this process at once.
 const RATES: usize = 100_000;
@@ -96,6 +96,10 @@ pub struct Choices {
     pub namespaces: Arc<dyn micro_auth::Namespaces>,
     /// The same, for the doors.
     pub find_namespace: Arc<dyn FindNamespace>,
+    /// Where services that have no door of their own find the core.
+    pub network: Option<SocketAddr>,
+    /// Whether this server runs services, or which of its replicas does.
+    pub leadership: Arc<Leadership>,
 }
 
 /// The core before its doors are open: what the platform's services may call already.
@@ -107,6 +111,8 @@ pub struct Core {
     tokens: Arc<Tokens>,
     instances: Arc<InstanceTable>,
     find_namespace: Arc<dyn FindNamespace>,
+    network: Option<SocketAddr>,
+    leadership: Arc<Leadership>,
     local: bool,
 }
 
@@ -137,8 +143,10 @@ impl Core {
             clock: ground.clock.clone(),
             authority: ground.authority.clone(),
             instances: instances.clone(),
+            duty: choices.leadership.clone(),
             core: core_descriptors(),
             local: choices.local,
+            limits: Limits::DEVELOPER,
         });
         Self {
             auth,
@@ -147,11 +155,13 @@ impl Core {
             tokens,
             instances,
             find_namespace: choices.find_namespace,
+            network: choices.network,
+            leadership: choices.leadership,
             local: choices.local,
         }
     }
 
-    /// Opens the doors with `more` services behind them, and takes over what runs already.
+    /// Opens the doors with `more` services behind them. A server that has no replicas takes over what runs already.
     pub async fn open(
         self,
         config: &Config,
@@ -162,7 +172,9 @@ impl Core {
         more: Vec<Arc<dyn Service>>,
     ) -> Result<Open> {
         self.auth.load_revocations().await.context("reading revocations")?;
-        self.registry.load().await.context("reading registrations")?;
+        if !self.leadership.is_shared() {
+            self.registry.load().await.context("reading registrations")?;
+        }
         let doors = Doors::default();
         let runtime = Runtime::new(
             runtime_config(config, data)?,
@@ -174,20 +186,30 @@ impl Core {
                 registrations: Arc::new(self.registry.clone()),
                 credentials: Arc::new(self.auth.clone()),
                 instances: self.instances,
+                duty: self.leadership.clone(),
                 clock: ground.clock.clone(),
                 authority: ground.authority.clone(),
             },
         )?;
-        let mut services = self.auth.services();
-        services.extend(self.registry.services());
-        services.extend(runtime_services(&runtime));
-        services.extend(store_and_config::start(config, data, ground, stores)?);
-        services.extend(broker_and_events::start(config, ground, stores, self.local).await?);
-        services.extend(more);
+        let mut serving = Serving {
+            services: self.auth.services(),
+            reports: vec![
+                Arc::new(self.auth.clone()),
+                Arc::new(self.registry.clone()),
+                runtime.clone(),
+            ],
+        };
+        serving.services.extend(self.registry.services());
+        serving.services.extend(runtime_services(&runtime));
+        let (kept, values) = store_and_config::start(config, data, ground, stores)?;
+        serving.extend(kept);
+        serving.extend(broker_and_events::start(config, ground, stores, self.local).await?);
+        serving.services.extend(more);
         let gateway = Gateway::start(
             GatewayConfig {
                 proxy: config.proxy_address,
                 api: config.api_address,
+                network: self.network,
                 cores: None,
                 tls: None,
                 apps_domain: None,
@@ -202,23 +224,37 @@ impl Core {
                 inspector: self.verifier,
                 rulebook: Arc::new(self.auth.clone()),
                 exchange: self.tokens,
+                hop: Arc::new(Hop::new(
+                    self.leadership.clone(),
+                    &ground.signing_key.derive("replicas"),
+                )),
                 routes: Arc::new(self.registry.clone()),
                 namespaces: self.find_namespace,
                 limiter: ground.limiter.clone(),
-                core: services,
+                core: serving.counted(Limits::DEVELOPER),
                 clock: ground.clock.clone(),
                 metrics,
             },
         )?;
         let gateway = Arc::new(gateway);
+        self.registry.reached_at(reached_at(config, gateway.addresses().proxy));
         doors.attach(gateway.clone());
         tokio::spawn(self.auth.follow_revocations());
-        tokio::spawn(self.registry.keep_leases());
-        runtime.take_over().await.context("taking over what runs")?;
-        if !self.local {
-            prepare_toolchains(runtime.clone());
+        tokio::spawn(self.registry.clone().keep_leases());
+        if !self.leadership.is_shared() {
+            runtime.take_over().await.context("taking over what runs")?;
+            self.registry.forget_lost().await;
+            if !self.local {
+                prepare_toolchains(runtime.clone());
+            }
         }
-        Ok(Open { gateway, runtime })
+        Ok(Open {
+            gateway,
+            runtime,
+            config: values,
+            registry: self.registry,
+            leadership: self.leadership,
+        })
     }
 }
 
@@ -228,6 +264,12 @@ pub struct Open {
     pub gateway: Arc<Gateway>,
     /// What runs behind them.
     pub runtime: Arc<Runtime>,
+    /// What it is told, and its secrets.
+    pub config: micro_config::App,
+    /// Where it is.
+    pub registry: micro_registry::App,
+    /// Whether it runs here.
+    pub leadership: Arc<Leadership>,
 }
 
 impl Open {
@@ -238,7 +280,7 @@ impl Open {
 }
 
 /// Nobody's first build should wait for the SDK's dependencies.
-fn prepare_toolchains(runtime: Arc<Runtime>) {
+pub fn prepare_toolchains(runtime: Arc<Runtime>) {
     tokio::spawn(async move {
         let tell = |line: String| tracing::info!("{line}");
         match runtime.prepare(&tell).await {
@@ -260,13 +302,19 @@ fn runtime_services(runtime: &Arc<Runtime>) -> Vec<Arc<dyn Service>> {
     ]
 }
 
+/// Where clients find the command line's door: the address inside is nobody's business.
+fn reached_at(config: &Config, proxy: SocketAddr) -> String {
+    let public = config.public_url.as_ref().and_then(|url| url.host_str());
+    public.map_or_else(|| proxy.to_string(), |host| format!("{host}:{}", proxy.port()))
+}
+
 /// What the domain `micro` of the registry lists.
 fn core_descriptors() -> Vec<&'static ServiceDescriptor> {
     micro_proto::services()
         .filter(|s| {
             matches!(
                 s.package,
-                "auth" | "broker" | "config" | "events" | "registry" | "runtime" | "store"
+                "auth" | "broker" | "config" | "events" | "network" | "registry" | "runtime" | "store"
             )
         })
         .collect()

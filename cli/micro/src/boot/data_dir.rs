@@ -7,18 +7,24 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use micro_serve::addresses::Addresses;
 use secrecy::{ExposeSecret, SecretString};
 
 /// Why the data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
     /// Another server has it.
-    #[error("another micro server (process {pid}) uses {path}; stop it, or choose another folder with --data-dir")]
+    #[error(
+        "a micro server (process {pid}) serves from {path} already{at}. Use it as it is, stop it with `kill {pid}`, or \
+         start another one with its own folder and ports: micro server --data-dir FOLDER --proxy-address :0 --api-address :0"
+    )]
     Held {
         /// Its process.
         pid: String,
         /// The directory.
         path: PathBuf,
+        /// Where it answers, as a part of the sentence.
+        at: String,
     },
     /// The file system said no.
     #[error("{path}")]
@@ -68,6 +74,7 @@ impl DataDir {
                 return Err(DataDirError::Held {
                     pid: pid.trim().to_owned(),
                     path: path.to_owned(),
+                    at: answers_at(path),
                 });
             }
             Err(fs::TryLockError::Error(e)) => return Err(failed(e)),
@@ -98,6 +105,14 @@ impl DataDir {
         let path = self.private("keys")?.join(name);
         read_or_make(&path, make).map_err(|source| DataDirError::Io { path, source })
     }
+}
+
+/// Where the server of a data directory answers; nothing while it starts.
+fn answers_at(path: &Path) -> String {
+    let there = Addresses::read(path).ok().flatten();
+    there.map_or_else(String::new, |at| {
+        format!(", with command lines at {} and HTTP at http://{}", at.proxy, at.api)
+    })
 }
 
 fn read_or_make(path: &Path, make: impl FnOnce() -> SecretString) -> io::Result<SecretString> {

@@ -7,13 +7,13 @@ use anyhow::{Context, Result, bail};
 use axum::Router;
 use micro_billing::Billing;
 use micro_domain::{Money, Plan};
-use micro_gateway::Metrics;
+use micro_gateway::{Leadership, Metrics};
 use micro_mail::{Mailbox, Mailer, Smtp};
 use micro_namespaces::{IdentitiesService, NamespacesService};
 use micro_operators::OperatorsService;
 use micro_payments::{StripeConfig, StripePayments};
 use micro_proto::{
-    operators::{CustomersServer, JobsServer, NamespacesServer, OperatorsServer},
+    operators::{CustomersServer, JobsServer, NamespacesServer, OperatorsServer, SecretsServer},
     signup::{SessionServer, SignupServer},
 };
 use micro_rpc::{Service, server::Router as Rpcs};
@@ -36,8 +36,9 @@ use super::{
     banner::Banner,
     core::{Choices, Core, Ground},
     data_dir::DataDir,
+    leading::Leading,
     operators_door::{self, Door},
-    ports::{Directory, Names, RuntimeWall},
+    ports::{Directory, Names, RuntimeWall, Secrets},
     stores::{Database, Stores},
 };
 
@@ -67,7 +68,13 @@ pub async fn serve(config: Config, data: DataDir, stop: CancellationToken) -> Re
     let open = core.open(&config, &data, &ground, &stores, metrics, more).await?;
 
     services.wall.attach(open.runtime.clone());
+    services.secrets.attach(open.config.clone());
     let background = stop.child_token();
+    let leading = Leading::new(&config, &ground, &open, db.system(SystemTask::Lease));
+    let leading = match open.leadership.is_shared() {
+        true => tokio::spawn(leading.run(background.clone())),
+        false => tokio::spawn(async {}),
+    };
     let worker = Worker::new(&db, ground.authority.clone(), ground.clock.clone());
     let worker = services.signup.on_jobs(services.billing.on_jobs(worker));
     let working = tokio::spawn(worker.run(background.clone()));
@@ -91,6 +98,7 @@ pub async fn serve(config: Config, data: DataDir, stop: CancellationToken) -> Re
         admin: admin.as_ref().map(TcpListener::local_addr).transpose()?,
         pid: std::process::id(),
     };
+    Leading::settled(&open.leadership).await;
     let operator_secret = services.operators.first_boot().await?;
     if let Some(listener) = admin {
         let door = operators_door(services.operators, &db, registry);
@@ -98,6 +106,7 @@ pub async fn serve(config: Config, data: DataDir, stop: CancellationToken) -> Re
     }
     Banner {
         addresses: &addresses,
+        data_dir: None,
         public_url: Some(services.public_url.as_str()),
         mailbox: services.mailbox.is_some(),
         operator_secret,
@@ -115,7 +124,7 @@ pub async fn serve(config: Config, data: DataDir, stop: CancellationToken) -> Re
     Addresses::remove(data.path()).ok();
     background.cancel();
     // Pages and jobs that have not ended with the doors are cut short: the database stops under them.
-    let ending = async { tokio::join!(open.stop(), working, pages) };
+    let ending = async { tokio::join!(leading, open.stop(), working, pages) };
     if tokio::time::timeout(super::STOP, ending).await.is_err() {
         tracing::warn!("not everything had ended when the server stopped");
     }
@@ -127,6 +136,7 @@ pub async fn serve(config: Config, data: DataDir, stop: CancellationToken) -> Re
 /// The platform's services, joined but not yet reachable.
 struct Services {
     wall: Arc<RuntimeWall>,
+    secrets: Arc<Secrets>,
     signup: Signup,
     billing: Billing,
     operators: Arc<OperatorsService>,
@@ -142,7 +152,7 @@ impl Services {
             None => Url::parse(&format!("http://{web}/"))?,
         };
         let (clock, authority) = (ground.clock.clone(), ground.authority.clone());
-        let wall = Arc::new(RuntimeWall::default());
+        let (wall, secrets) = (Arc::new(RuntimeWall::default()), Arc::new(Secrets::default()));
         let namespaces = Arc::new(NamespacesService::new(db.clone(), clock.clone(), vec![wall.clone()]));
         let identities = Arc::new(IdentitiesService::new(db.clone(), clock.clone()));
         let names = Arc::new(Names(namespaces.clone()));
@@ -159,6 +169,8 @@ impl Services {
                 }),
                 namespaces: names.clone(),
                 find_namespace: names,
+                network: None,
+                leadership: leadership(config, ground),
             },
         );
         let billing = billing(config, ground, db)?;
@@ -190,12 +202,14 @@ impl Services {
                 namespaces,
                 identities,
                 billing: price.map(|_| Arc::new(billing.clone()) as _),
+                secrets: secrets.clone(),
             },
             authority.clone(),
             clock,
         ));
         let services = Self {
             wall,
+            secrets,
             signup,
             billing,
             operators,
@@ -270,6 +284,14 @@ fn checkout_origins(config: &Config) -> Vec<String> {
     }
 }
 
+/// Among replicas, one runs services.
+fn leadership(config: &Config, ground: &Ground) -> Arc<Leadership> {
+    Arc::new(match config.may_have_replicas() {
+        true => Leadership::among_replicas(ground.clock.clone()),
+        false => Leadership::alone(),
+    })
+}
+
 /// Without Redis, two servers would each count limits for themselves and not hear each other's news: the second
 /// living one is refused.
 async fn sole_server(config: &Config, db: &Db, ground: &Ground) -> Result<Option<Lease>> {
@@ -313,7 +335,8 @@ fn operators_door(operators: Arc<OperatorsService>, db: &Db, registry: Registry)
         .with(Arc::new(OperatorsServer::new(operators.clone())))
         .with(Arc::new(CustomersServer::new(operators.clone())))
         .with(Arc::new(NamespacesServer::new(operators.clone())))
-        .with(Arc::new(JobsServer::new(operators.clone())));
+        .with(Arc::new(JobsServer::new(operators.clone())))
+        .with(Arc::new(SecretsServer::new(operators.clone())));
     let db = db.clone();
     Door {
         rpcs,

@@ -1,6 +1,6 @@
 //! What must hold between settings, per profile; and what is not built yet, which is refused with a sentence.
 
-use std::path::PathBuf;
+use std::{net::IpAddr, path::PathBuf};
 
 use secrecy::ExposeSecret;
 use url::Host;
@@ -32,7 +32,7 @@ pub(super) fn check(read: Reader, machine: &Machine) -> Result<Config, Problems>
         .word("MICRO_ADMIN_ADDRESS")
         .or(admin_default)
         .map(|_| read.address("MICRO_ADMIN_ADDRESS", "127.0.0.1:8090", "127.0.0.1"));
-    let config = Config {
+    let mut config = Config {
         profile,
         environment: environment(&read),
         public_url: read.url("MICRO_PUBLIC_URL"),
@@ -46,6 +46,7 @@ pub(super) fn check(read: Reader, machine: &Machine) -> Result<Config, Problems>
         proxy_address: read.address("MICRO_PROXY_ADDRESS", ":8081", bare_host),
         web_address: read.address("MICRO_WEB_ADDRESS", ":8082", bare_host),
         network_address: read.address("MICRO_NETWORK_ADDRESS", ":8443", bare_host),
+        advertise_address: advertised(&read),
         admin_address,
         tls,
         config_secret_key: read.secret("MICRO_CONFIG_SECRET_KEY"),
@@ -80,6 +81,9 @@ pub(super) fn check(read: Reader, machine: &Machine) -> Result<Config, Problems>
     };
     if profile.is_platform() {
         check_platform(&read, &config);
+    }
+    if config.may_have_replicas() {
+        check_replicas(&read, &mut config);
     }
     let problems = read.into_problems();
     if problems.is_empty() {
@@ -203,6 +207,40 @@ fn database(read: &Reader, profile: Profile, notices: &mut Vec<String>) -> Optio
             ));
             None
         }
+    }
+}
+
+/// A host without a port, as it stands before one.
+fn advertised(read: &Reader) -> Option<String> {
+    let word = read.word("MICRO_ADVERTISE_ADDRESS")?;
+    if let Ok(ip) = word.trim_matches(['[', ']']).parse::<IpAddr>() {
+        return Some(match ip {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+        });
+    }
+    let is_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.');
+    if !word.bytes().all(is_name) {
+        read.problem(format!(
+            "MICRO_ADVERTISE_ADDRESS is {word:?}; give a host name or an IP address, without a port"
+        ));
+    }
+    Some(word.to_owned())
+}
+
+/// Several servers on one database must find each other, and what each of them stores.
+fn check_replicas(read: &Reader, config: &mut Config) {
+    if config.blobs_dir.is_none() {
+        read.problem("MICRO_BLOBS_URL is missing: with DATABASE_URL and REDIS_URL there may be several servers, which keep sources and artifacts in one place");
+    }
+    let doors = [config.api_address, config.proxy_address];
+    if config.advertise_address.is_none() && doors.iter().any(|door| door.ip().is_unspecified()) {
+        read.problem("MICRO_ADVERTISE_ADDRESS is missing: with DATABASE_URL and REDIS_URL there may be several servers, and the doors of this one are open on every address: say under which host the others reach it");
+    }
+    if doors.iter().any(|door| !door.ip().is_loopback()) {
+        let text =
+            "servers on one database pass calls on to each other without TLS: keep the network between them private";
+        config.notices.push(text.to_owned());
     }
 }
 

@@ -62,6 +62,10 @@ pub const SETTINGS: &[Setting] = &[
     setting("MICRO_WEB_ADDRESS", "pages [:8082]"),
     setting("MICRO_NETWORK_ADDRESS", "gRPC for services [:8443]"),
     setting(
+        "MICRO_ADVERTISE_ADDRESS",
+        "the host under which other replicas reach this one's doors [where they listen]",
+    ),
+    setting(
         "MICRO_ADMIN_ADDRESS",
         "the operators' door [off; platform 127.0.0.1:8090]",
     ),

@@ -33,7 +33,7 @@ enum State {
 }
 
 impl<B> Answer<B> {
-    pub(super) fn new(receive: RecvStream, pump: Pump<B>, deadline: Deadline, lease: Lease) -> Self {
+    pub fn new(receive: RecvStream, pump: Pump<B>, deadline: Deadline, lease: Lease) -> Self {
         let late: Option<Pin<Box<dyn Future<Output = ()> + Send>>> = match deadline.remaining() {
             Some(_) => Some(Box::pin(deadline.passed())),
             None => None,

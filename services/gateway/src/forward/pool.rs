@@ -11,7 +11,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use h2::client::{self, SendRequest};
+use h2::{
+    Ping, PingPong,
+    client::{self, SendRequest},
+};
 use micro_domain::{InstanceId, NamespaceId};
 use micro_rpc::mesh::{Connect, Node};
 use tokio::time::timeout;
@@ -209,14 +212,18 @@ impl Connections {
                 .handshake(tcp);
             handshake.await.map_err(io::Error::other)
         };
-        let (sender, connection) = timeout(bounds::DIAL_TIMEOUT, dial)
+        let (sender, mut connection) = timeout(bounds::DIAL_TIMEOUT, dial)
             .await
             .map_err(|_| io::ErrorKind::TimedOut)??;
         let alive = Arc::new(AtomicBool::new(true));
         let (ended, open) = (alive.clone(), self.busy.as_ref().map(Busy::enter));
+        let pings = connection.ping_pong().filter(|_| self.way.is_remote());
         tokio::spawn(async move {
             // Each call on it learns by itself how it ended.
-            let _how = connection.await;
+            tokio::select! {
+                _how = connection => {}
+                () = silent(pings) => {}
+            }
             ended.store(false, Ordering::Relaxed);
             drop(open);
         });
@@ -231,6 +238,20 @@ impl Connections {
 impl Connection {
     fn is_alive(&self) -> bool {
         self.alive.load(Ordering::Relaxed)
+    }
+}
+
+/// Returns once the other end does not answer any more; never where it is not asked.
+async fn silent(pings: Option<PingPong>) {
+    let Some(mut pings) = pings else {
+        return std::future::pending().await;
+    };
+    loop {
+        tokio::time::sleep(bounds::PING_REMOTE_EVERY).await;
+        let answered = timeout(bounds::PING_REMOTE_TIMEOUT, pings.ping(Ping::opaque())).await;
+        if !matches!(answered, Ok(Ok(_))) {
+            return;
+        }
     }
 }
 

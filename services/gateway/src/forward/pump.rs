@@ -17,7 +17,7 @@ use crate::bounds::REPLAY_BYTES;
 pub struct Pump<B> {
     body: B,
     stream: Option<SendStream<Bytes>>,
-    meter: Meter,
+    meter: Option<Meter>,
     /// Read, and waiting for room.
     held: Option<Bytes>,
     /// The whole body, as far as it can be sent again.
@@ -42,12 +42,21 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
 {
+    /// For the messages of gRPC, whose lengths are watched.
     pub fn of(body: B) -> Self {
+        Self {
+            meter: Some(Meter::default()),
+            ..Self::unmetered(body)
+        }
+    }
+
+    /// For bytes of whatever kind.
+    pub fn unmetered(body: B) -> Self {
         let read = body.is_end_stream();
         Self {
             body,
             stream: None,
-            meter: Meter::default(),
+            meter: None,
             held: None,
             replay: Replay::Unread,
             read,
@@ -58,6 +67,11 @@ where
     /// Whether the request has no body at all.
     pub fn is_empty(&self) -> bool {
         self.read && self.held.is_none()
+    }
+
+    /// The body, where nothing of it was read.
+    pub fn into_body(self) -> B {
+        self.body
     }
 
     /// Where to send to.
@@ -103,7 +117,9 @@ where
                 Some(Err(_)) => self.cancel(),
                 Some(Ok(frame)) => {
                     if let Ok(chunk) = frame.into_data() {
-                        self.meter.pass(&chunk).inspect_err(|_| self.cancel())?;
+                        if let Some(meter) = &mut self.meter {
+                            meter.pass(&chunk).inspect_err(|_| self.cancel())?;
+                        }
                         self.read = self.body.is_end_stream();
                         self.remember(&chunk);
                         self.held = Some(chunk);

@@ -7,7 +7,7 @@ use micro_tenancy::Reach;
 
 use crate::{
     nodes::TestNode,
-    world::{World, caller, client, principal, rule},
+    world::{World, caller, client, http, principal, rule},
 };
 
 async fn greet(client: &Client, token: &str, headers: &[(&str, &str)]) -> Result<String, Error> {
@@ -284,4 +284,36 @@ async fn pages_of_other_sites_do_not_reach_a_local_server() {
         status(&World::open().await, Method::GET, login, &evil).await,
         (200, true)
     );
+}
+
+#[tokio::test]
+async fn what_a_service_logs_is_its_own_namespaces_business_whatever_the_rules_open() {
+    let world = World::open().await;
+    let node = TestNode::start().await;
+    world.route("ada-ns", "greeter", vec![node.node()]);
+    let open = rule("", "*", "*");
+    let ada = principal("ada", Reach::Own).namespace.id;
+    world.behind.rules.lock().expect("not poisoned").insert(ada, vec![open]);
+    let client = world.client();
+    let ask = async |token: &str, endpoint: &str| {
+        let caller = caller(token, &[("micro-namespace", "ada-ns")]);
+        client.call_json(&caller, "greeter", endpoint, "{}".into()).await
+    };
+    ask("", "Greeter.Hello").await.expect("open to all");
+    ask("", "Debug.Health").await.expect("open to all");
+    for endpoint in ["Debug.Log", "Debug.Trace", "Debug.Stats", "debug.log"] {
+        ask("ada", endpoint).await.expect("her own");
+        ask("root", endpoint).await.expect("a local server's administrator");
+        let refused = ask("", endpoint).await.expect_err("a stranger");
+        assert_eq!(
+            (refused.kind(), refused.message()),
+            (Kind::Unauthenticated, "An account is required"),
+            "{endpoint}"
+        );
+    }
+    // Over HTTP too.
+    let answer = http()
+        .get(world.url("/greeter/debug/log"))
+        .header("micro-namespace", "ada-ns");
+    assert_eq!(answer.send().await.expect("an answer").status(), 401);
 }

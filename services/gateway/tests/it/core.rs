@@ -259,7 +259,7 @@ async fn every_core_name_tells_its_health() {
             .unwrap_or_default()
     };
     assert!(
-        number("memory") > 1 << 20 && number("threads") > 0 && number("requests") > 5,
+        number("memory") > 1 << 20 && number("threads") > 0 && number("timestamp") >= number("started"),
         "{stats}"
     );
     // Its own generated client says the same.
@@ -268,4 +268,45 @@ async fn every_core_name_tells_its_health() {
         .health(&caller("ada", &[]), HealthRequest {})
         .await
         .expect_err("the package's own name is no core name of boot's");
+}
+
+#[tokio::test]
+async fn a_core_services_figures_are_those_of_the_namespace_that_asks() {
+    let world = World::open().await;
+    let store = StoreClient::new(world.client());
+    store.read(&caller("ada", &[]), read("k")).await.expect("answers");
+    for _ in 0..2 {
+        let missing = store.read(&caller("ada", &[]), read("missing")).await;
+        missing.expect_err("missing");
+    }
+    let figures = async |token: &str, service: &str| {
+        let stats = world
+            .client()
+            .call_json(&caller(token, &[]), service, "Debug.Stats", "{}".into())
+            .await
+            .expect("answers");
+        let stats: micro_proto::debug::StatsResponse = serde_json::from_slice(&stats).expect("JSON");
+        (stats.requests, stats.errors)
+    };
+    assert_eq!(figures("ada", "store").await, (3, 2));
+    assert_eq!(figures("ada", "auth").await, (0, 0));
+    assert_eq!(figures("ada", "proxy").await, (3, 2), "all of them");
+    assert_eq!(figures("bob", "store").await, (0, 0), "another namespace has its own");
+}
+
+#[tokio::test]
+async fn what_the_platform_logs_is_shown_to_nobody_and_says_so() {
+    let world = World::open().await;
+    for method in ["Log", "Trace"] {
+        let asked = world
+            .client()
+            .call_json(&caller("ada", &[]), "store", &format!("Debug.{method}"), "{}".into())
+            .await;
+        let refused = asked.expect_err("not shown");
+        assert_eq!(
+            (refused.kind(), refused.id()),
+            (Kind::Unimplemented, format!("store.Debug.{method}").as_str())
+        );
+        assert!(refused.message().contains("those of yours are"), "{refused:?}");
+    }
 }

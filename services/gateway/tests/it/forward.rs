@@ -302,3 +302,23 @@ async fn a_node_that_never_speaks_does_not_outlast_the_deadline() {
         .expect_err("late");
     assert_eq!(late.kind(), Kind::Timeout);
 }
+
+#[tokio::test]
+async fn a_call_may_name_the_node_that_is_to_answer() {
+    let (world, one) = one_node().await;
+    let two = TestNode::start().await;
+    world.route("ada-ns", "greeter", vec![one.node(), two.node()]);
+    let hello = async |node: &str| {
+        let caller = caller("ada", &[("micro-node", node)]);
+        let client = world.client();
+        let answer = client.call_json(&caller, "greeter", "Greeter.Hello", "{}".into());
+        answer.await.map(|_| ())
+    };
+    for _ in 0..5 {
+        hello(&two.node().id).await.expect("answers");
+    }
+    let seen = |node: &TestNode| node.seen.headers.lock().expect("not poisoned").len();
+    assert_eq!((seen(&one), seen(&two)), (0, 5));
+    let gone = hello("node-0").await.expect_err("no such node");
+    assert_eq!(gone.message(), "service greeter: route not found");
+}

@@ -6,6 +6,7 @@ mod bounds;
 mod core;
 mod drain;
 mod forward;
+mod hop;
 mod nodes;
 mod tls;
 mod web;

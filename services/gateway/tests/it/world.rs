@@ -15,7 +15,7 @@ use micro_client::{Client, Endpoint};
 use micro_clock::{Clock, Ids, TestClock};
 use micro_domain::{AccountId, InstanceId, Limit, Limits, Namespace, NamespaceId, NamespaceName};
 use micro_error::{Error, Kind};
-use micro_gateway::{FindNamespace, Gateway, GatewayConfig, InspectToken, Metrics, Ports};
+use micro_gateway::{FindNamespace, Gateway, GatewayConfig, Hop, InspectToken, Leadership, Metrics, Ports};
 use micro_limits::MemoryLimiter;
 use micro_proto::{
     auth::{self, Auth, AuthServer},
@@ -373,6 +373,15 @@ impl World {
     }
 
     pub async fn with(change: impl FnOnce(&mut GatewayConfig)) -> Self {
+        Self::build(Hop::none(), change)
+    }
+
+    /// One replica among several.
+    pub fn among(leadership: Arc<Leadership>) -> Self {
+        Self::build(Hop::new(leadership, &[7; 32]), |_| {})
+    }
+
+    fn build(hop: Hop, change: impl FnOnce(&mut GatewayConfig)) -> Self {
         let behind = Arc::new(Behind::default());
         let core = Arc::new(Core(behind.clone()));
         let mut registry = prometheus_client::registry::Registry::default();
@@ -386,6 +395,7 @@ impl World {
         let mut config = GatewayConfig {
             proxy: any_port,
             api: any_port,
+            network: None,
             cores: Some(2),
             tls: None,
             apps_domain: Some("apps.test".into()),
@@ -402,6 +412,7 @@ impl World {
             inspector: behind.clone(),
             rulebook: behind.clone(),
             exchange: behind.clone(),
+            hop: Arc::new(hop),
             routes: behind.clone(),
             namespaces: behind.clone(),
             limiter: Arc::new(MemoryLimiter::default()),

@@ -7,7 +7,7 @@ use micro_error::{Error, Kind};
 use micro_proto::runtime as wire;
 use micro_rpc::Streaming;
 use micro_storage::StoreError;
-use micro_tenancy::{Actor, Caller, Tenant};
+use micro_tenancy::{Actor, Caller, LimitReached, Tenant};
 use secrecy::SecretString;
 
 use super::{invalid, service_id};
@@ -161,11 +161,10 @@ impl Runtime {
     async fn room_for(&self, tenant: &Tenant, id: &ServiceId) -> Result<(), Error> {
         let limit = self.shared.limits.services;
         let services = self.shared.store.services(tenant).await.map_err(Error::internal)?;
-        if services.iter().any(|s| s.id == *id) || (services.len() as u64) < limit.max {
+        if services.iter().any(|s| s.id == *id) {
             return Ok(());
         }
-        let words = format!("limit {} reached: {} of {}", limit.name, services.len(), limit.max);
-        Err(Error::new(Kind::TooMany, CREATE, words))
+        Ok(LimitReached::check(limit, services.len() as u64)?)
     }
 
     /// Records a new release of what `change` makes of the service as it is known, and has it built and run.
@@ -204,6 +203,11 @@ impl Runtime {
                 created_at: record.updated_at,
             };
             match store.want(tenant, &record, seen, &release).await {
+                // It is recorded, but the server that has taken over may not have seen it: only asking again tells.
+                Ok(true) if !self.shared.duty.holds() => {
+                    let text = "Another server has just begun to run services. Please try again.";
+                    return Err(Error::new(Kind::Unavailable, CREATE, text));
+                }
                 Ok(true) => {
                     return self
                         .want(tenant.namespace(), uid_base, record, git)

@@ -17,7 +17,7 @@ use micro_proto::runtime::{
     CreateOptions, CreateRequest, DeleteOptions, DeleteRequest, LogRecord, LogsRequest, ReadRequest, ReleaseEvent,
     Releases, Resource, Runtime as _, Service, Source, UpdateRequest, UploadRequest, WatchRequest,
 };
-use micro_rpc::mesh::{Credential, Credentials, DoorGuard, Ingress, Instances, Registrations, Traffic};
+use micro_rpc::mesh::{Alone, Credential, Credentials, DoorGuard, Duty, Ingress, Instances, Registrations, Traffic};
 use micro_runtime::{BuildEgress, InstanceTable, Ports, Runtime, RuntimeConfig, Toolchains};
 use micro_sandbox::{Launcher, Mode};
 use micro_storage::memory::{MemoryBlobs, MemoryRecords};
@@ -57,6 +57,8 @@ impl Registrations for Neighbours {
     }
 
     fn forget(&self, _: InstanceId) {}
+
+    fn forget_all(&self, _: NamespaceId) {}
 }
 
 #[async_trait]
@@ -107,7 +109,8 @@ pub struct World {
     pub egress: Vec<String>,
     pub limits: Limits,
     pub mode: Mode,
-    records: Arc<MemoryRecords>,
+    pub duty: Arc<dyn Duty>,
+    pub records: Arc<MemoryRecords>,
     pub blobs: Arc<MemoryBlobs>,
 }
 
@@ -132,12 +135,20 @@ impl World {
             egress: Vec::new(),
             limits: Limits::DEVELOPER,
             mode: Mode::Plain,
+            duty: Arc::new(Alone),
             records: Arc::default(),
             blobs: Arc::default(),
         }
     }
 
     pub async fn start(&self) -> App {
+        let app = self.open();
+        app.runtime.take_over().await.expect("the runtime starts");
+        app
+    }
+
+    /// A server that runs nothing yet.
+    pub fn open(&self) -> App {
         let instances = Arc::new(InstanceTable::default());
         let config = RuntimeConfig {
             data_dir: self.data_dir(),
@@ -154,13 +165,14 @@ impl World {
             blobs: self.blobs.clone(),
             ingress: self.neighbours.clone(),
             traffic: self.neighbours.clone(),
+            duty: self.duty.clone(),
             registrations: self.neighbours.clone(),
             credentials: self.neighbours.clone(),
             instances: instances.clone(),
             clock: Arc::new(SystemClock),
             authority: authority(),
         };
-        let runtime = Runtime::start(config, ports).await.expect("the runtime starts");
+        let runtime = Runtime::new(config, ports).expect("a folder");
         App {
             runtime,
             instances,
