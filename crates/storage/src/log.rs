@@ -68,6 +68,23 @@ pub struct Extent {
     pub next: u64,
 }
 
+/// Entries, up to and with the one that reaches so many bytes.
+pub(crate) fn page(
+    entries: impl Iterator<Item = Result<Entry, StoreError>>,
+    limit: usize,
+    max_bytes: usize,
+) -> Result<Vec<Entry>, StoreError> {
+    let mut bytes = 0;
+    entries
+        .take(limit)
+        .take_while(|entry| {
+            let room = bytes < max_bytes;
+            bytes += entry.as_ref().map_or(0, |entry| entry.payload.len());
+            room
+        })
+        .collect()
+}
+
 /// Append-only topics. Each append is durable when it returns.
 #[async_trait]
 pub trait Log: Send + Sync + 'static {
@@ -76,6 +93,17 @@ pub trait Log: Send + Sync + 'static {
 
     /// Entries from `from` on (or from the oldest one kept, if that is later), at most `limit`.
     async fn read(&self, tenant: &Tenant, topic: &str, from: u64, limit: usize) -> Result<Vec<Entry>, StoreError>;
+
+    /// The same, but no more than about `max_bytes`: it ends behind the entry with which they are reached, or, where
+    /// that was stored together with others, behind those. Empty only where nothing is left.
+    async fn read_page(
+        &self,
+        tenant: &Tenant,
+        topic: &str,
+        from: u64,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<Entry>, StoreError>;
 
     /// What the topic holds; the default where nothing was ever appended.
     async fn extent(&self, tenant: &Tenant, topic: &str) -> Result<Extent, StoreError>;

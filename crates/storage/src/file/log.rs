@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     StoreError,
-    log::{Append, Appended, Entry, Extent, Log, check_topic},
+    log::{Append, Appended, Entry, Extent, Log, check_topic, page},
 };
 
 /// A log in one file.
@@ -49,9 +49,20 @@ impl Log for RedbLog {
     }
 
     async fn read(&self, tenant: &Tenant, topic: &str, from: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        self.read_page(tenant, topic, from, limit, usize::MAX).await
+    }
+
+    async fn read_page(
+        &self,
+        tenant: &Tenant,
+        topic: &str,
+        from: u64,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
         check_topic(topic)?;
         let (file, namespace, topic) = (self.0.clone(), tenant.id(), topic.to_owned());
-        blocking(move || read(&file.reading()?, namespace, &topic, from, limit)).await
+        blocking(move || read(&file.reading()?, namespace, &topic, from, (limit, max_bytes))).await
     }
 
     async fn extent(&self, tenant: &Tenant, topic: &str) -> Result<Extent, StoreError> {
@@ -87,25 +98,24 @@ fn read(
     namespace: NamespaceId,
     topic: &str,
     from: u64,
-    limit: usize,
+    (limit, max_bytes): (usize, usize),
 ) -> Result<Vec<Entry>, StoreError> {
     let entries = tx.open_table(ENTRIES).map_err(StoreError::failed)?;
     let (first, last) = (entry_key(namespace, topic, from), entry_key(namespace, topic, u64::MAX));
     let rows = entries
         .range::<&[u8]>(first.as_slice()..=last.as_slice())
         .map_err(StoreError::failed)?;
-    rows.take(limit)
-        .map(|row| {
-            let (key, value) = row.map_err(StoreError::failed)?;
-            let (at, payload) = number(value.value())?;
-            let at = time_of(at as i64);
-            Ok(Entry {
-                offset: offset_in(key.value())?,
-                at,
-                payload: Bytes::copy_from_slice(payload),
-            })
+    let entries = rows.map(|row| {
+        let (key, value) = row.map_err(StoreError::failed)?;
+        let (at, payload) = number(value.value())?;
+        let at = time_of(at as i64);
+        Ok(Entry {
+            offset: offset_in(key.value())?,
+            at,
+            payload: Bytes::copy_from_slice(payload),
         })
-        .collect()
+    });
+    page(entries, limit, max_bytes)
 }
 
 fn extent(tx: &ReadTransaction, namespace: NamespaceId, topic: &str) -> Result<Extent, StoreError> {
@@ -115,7 +125,7 @@ fn extent(tx: &ReadTransaction, namespace: NamespaceId, topic: &str) -> Result<E
         .map_err(StoreError::failed)?;
     let Some(head) = head else { return Ok(Extent::default()) };
     let (next, _) = read_head(head.value())?;
-    let oldest = read(tx, namespace, topic, 0, 1)?;
+    let oldest = read(tx, namespace, topic, 0, (1, usize::MAX))?;
     Ok(Extent {
         start: oldest.first().map_or(next, |entry| entry.offset),
         next,

@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 use crate::{
     StoreError,
-    log::{Append, Appended, Entry, Extent, Log, check_topic},
+    log::{Append, Appended, Entry, Extent, Log, check_topic, page},
 };
 
 /// A log that lasts as long as the process.
@@ -68,13 +68,24 @@ impl Log for MemoryLog {
     }
 
     async fn read(&self, tenant: &Tenant, topic: &str, from: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        self.read_page(tenant, topic, from, limit, usize::MAX).await
+    }
+
+    async fn read_page(
+        &self,
+        tenant: &Tenant,
+        topic: &str,
+        from: u64,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
         check_topic(topic)?;
         let topics = self.topics();
         let Some(topic) = topics.get(&(tenant.id(), topic.to_owned())) else {
             return Ok(Vec::new());
         };
         let skip = from.saturating_sub(topic.extent().start) as usize;
-        Ok(topic.entries.iter().skip(skip).take(limit).cloned().collect())
+        page(topic.entries.iter().skip(skip).cloned().map(Ok), limit, max_bytes)
     }
 
     async fn extent(&self, tenant: &Tenant, topic: &str) -> Result<Extent, StoreError> {

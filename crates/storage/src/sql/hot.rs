@@ -46,7 +46,7 @@ const CALLS: [&str; 14] = [
     "select keys, bytes from records_usage_of($1)",
     "select records_erase($1)",
     "select log_append_scoped($1, $2, $3, $4, $5)",
-    "select first_offset, at, body from log_read($1, $2, $3)",
+    "select first_offset, at, body from log_read($1, $2, $3, $4)",
     "select start_offset, next_offset from log_extent($1, $2)",
     "select log_offset_at($1, $2, $3)",
     "select log_trim($1, $2, $3)",

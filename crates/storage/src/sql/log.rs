@@ -24,11 +24,18 @@ use crate::{
     log::{Append, Appended, Entry, Extent, Log, check_topic},
 };
 
-/// Chunks that one read of `log_read` returns at most.
+/// Chunks that one call of `log_read` returns at most, and about as many bytes as one asks for.
 const CHUNKS_A_READ: usize = 64;
+const READ_BYTES: usize = 8 << 20;
 
 /// The lane behind those of records.
 const LANE: Over = Over::Lane(Hot::LANES - 1);
+
+/// What one call of `log_read` returned, and whether nothing was left then.
+struct Page {
+    entries: Vec<Entry>,
+    is_last: bool,
+}
 
 /// A log in PostgreSQL.
 #[derive(Clone)]
@@ -42,6 +49,29 @@ impl SqlLog {
     pub fn new(hot: Hot) -> Self {
         let lane = Lane::new(Flusher(hot.clone()), LANE, flush::BOUNDS, hot.runtime().clone());
         Self { hot, lane }
+    }
+
+    /// The chunks that hold the next entries, read at once.
+    async fn chunks(&self, tenant: &Tenant, topic: &str, from: u64, max_bytes: usize) -> Result<Page, StoreError> {
+        let first = i64::try_from(from).unwrap_or(i64::MAX);
+        let most = i64::try_from(max_bytes).unwrap_or(i64::MAX).max(1);
+        let rows = self
+            .call(Call::Read, &[&tenant.id().uuid(), &topic, &first, &most])
+            .await?;
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        for row in &rows {
+            let (first, at): (i64, OffsetDateTime) = (row.get(0), row.get(1));
+            let body = Bytes::from(row.get::<_, Vec<u8>>(2));
+            bytes += body.len();
+            let wanted = (first as u64..)
+                .zip(decode(body)?)
+                .skip_while(|(offset, _)| *offset < from);
+            entries.extend(wanted.map(|(offset, payload)| Entry { offset, at, payload }));
+        }
+        Ok(Page {
+            entries,
+            is_last: rows.len() < CHUNKS_A_READ && bytes < max_bytes,
+        })
     }
 
     /// A call that is tried again when it loses a race.
@@ -79,22 +109,29 @@ impl Log for SqlLog {
 
     async fn read(&self, tenant: &Tenant, topic: &str, from: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
         check_topic(topic)?;
-        let mut entries = Vec::new();
-        let mut next = i64::try_from(from).unwrap_or(i64::MAX);
+        let (mut entries, mut next) = (Vec::new(), from);
         while entries.len() < limit {
-            let rows = self.call(Call::Read, &[&tenant.id().uuid(), &topic, &next]).await?;
-            for row in &rows {
-                let (first, at): (i64, OffsetDateTime) = (row.get(0), row.get(1));
-                let payloads = decode(Bytes::from(row.get::<_, Vec<u8>>(2)))?;
-                let offsets = first as u64..;
-                next = first + payloads.len() as i64;
-                let wanted = offsets.zip(payloads).skip_while(|(offset, _)| *offset < from);
-                entries.extend(wanted.map(|(offset, payload)| Entry { offset, at, payload }));
-            }
-            if rows.len() < CHUNKS_A_READ {
+            let page = self.chunks(tenant, topic, next, READ_BYTES).await?;
+            entries.extend(page.entries);
+            next = entries.last().map_or(from, |last: &Entry| last.offset + 1);
+            if page.is_last {
                 break;
             }
         }
+        entries.truncate(limit);
+        Ok(entries)
+    }
+
+    async fn read_page(
+        &self,
+        tenant: &Tenant,
+        topic: &str,
+        from: u64,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        check_topic(topic)?;
+        let mut entries = self.chunks(tenant, topic, from, max_bytes).await?.entries;
         entries.truncate(limit);
         Ok(entries)
     }

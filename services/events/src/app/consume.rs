@@ -18,7 +18,7 @@ use crate::{
     App, EventsError, POLL,
     group::{Began, Manner, Member},
     place::{BETWEEN, Place, check_name},
-    store::{Reader, Standing, Stored},
+    store::{Standing, Stored},
 };
 
 /// The longest time an event may take before it comes again.
@@ -111,7 +111,6 @@ impl App {
             place,
             next,
             head,
-            reader: Reader::default(),
             ahead: VecDeque::new(),
             _permit: permit,
         };
@@ -161,7 +160,6 @@ struct Follower {
     place: Place,
     next: u64,
     head: watch::Receiver<()>,
-    reader: Reader,
     ahead: VecDeque<Event>,
     _permit: Permit<NamespaceId>,
 }
@@ -174,7 +172,7 @@ impl Follower {
                 return Ok(event);
             }
             self.head.borrow_and_update();
-            self.ahead = self.reader.read(&self.stored, &self.place, self.next).await?.into();
+            self.ahead = self.stored.events(&self.place, self.next).await?.into();
             if self.ahead.is_empty() {
                 tokio::select! {
                     changed = self.head.changed() => drop(changed),

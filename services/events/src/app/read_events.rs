@@ -4,7 +4,7 @@ use micro_proto::events::{ReadRequest, ReadResponse};
 use micro_tenancy::Caller;
 use prost::Message;
 
-use crate::{App, EventsError, PAGE, place::Place, store::Reader};
+use crate::{App, EventsError, PAGE, place::Place};
 
 /// As upstream.
 const DEFAULT: u64 = 250;
@@ -21,10 +21,10 @@ impl App {
             asked => asked.min(PAGE),
         };
         let oldest = self.parts.log.extent(&place.tenant, &place.in_log()).await?.start;
-        let (mut reader, mut number) = (Reader::default(), oldest.saturating_add(request.offset));
+        let mut number = oldest.saturating_add(request.offset);
         let (mut events, mut bytes) = (Vec::new(), 0);
         loop {
-            let piece = reader.read(&self.stored, &place, number).await?;
+            let piece = self.stored.events(&place, number).await?;
             let Some(last) = piece.last() else {
                 return Ok(ReadResponse { events });
             };

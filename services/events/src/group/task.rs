@@ -14,7 +14,7 @@ use super::{Ack, Ask, GroupKey, Manner, Roster, Said};
 use crate::{
     POLL,
     place::Place,
-    store::{Reader, Standing, Stored},
+    store::{Standing, Stored},
 };
 
 /// How long until storage that failed is tried again.
@@ -50,7 +50,6 @@ pub struct Group {
     version: Option<u64>,
     /// Events done that are not written down.
     unwritten: u64,
-    reader: Reader,
     /// Read, and not handed out.
     ahead: VecDeque<Event>,
     /// There may be events to be given again.
@@ -115,7 +114,6 @@ impl Group {
             },
             version: None,
             unwritten: 0,
-            reader: Reader::default(),
             ahead: VecDeque::new(),
             again: false,
         }
@@ -225,7 +223,7 @@ impl Group {
                 return Ok(Item::Next(event));
             }
             self.head.borrow_and_update();
-            let events = self.reader.read(&self.stored, &self.place, self.standing.next).await?;
+            let events = self.stored.events(&self.place, self.standing.next).await?;
             self.ahead = events.into();
             if self.ahead.is_empty() {
                 self.wait().await?;

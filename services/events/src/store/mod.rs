@@ -18,7 +18,6 @@ use micro_tenancy::{SystemTask, Tenant, bounded::Bounded};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-pub use events::Reader;
 pub use groups::Standing;
 pub use producers::Produced;
 

@@ -77,9 +77,9 @@ impl Stored {
 
     /// Whether the event is in the log.
     pub async fn is_published(&self, place: &Place, event: &Produced) -> Result<bool, StoreError> {
-        let (mut reader, mut number) = (super::Reader::default(), event.from);
+        let mut number = event.from;
         loop {
-            let events = reader.read(self, place, number).await?;
+            let events = self.events(place, number).await?;
             let Some(last) = events.last() else { return Ok(false) };
             number = last.number + 1;
             if events.iter().any(|found| found.id == event.id) {

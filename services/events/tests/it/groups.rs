@@ -3,8 +3,10 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use futures::{FutureExt, StreamExt};
+use micro_domain::{Limit, Limits};
 use micro_proto::events::{DeleteGroupRequest, Groups, ListGroupsRequest, SeekRequest};
-use micro_testkit::eventually;
+use micro_tenancy::Reports;
+use micro_testkit::{eventually, tenant};
 
 use crate::world::{World, acknowledging, from_the_start, owner, words};
 
@@ -215,4 +217,31 @@ async fn a_group_can_be_sent_back_while_it_works_and_forgotten_when_it_does_not(
     })
     .await;
     assert_eq!(words(world.events.seek(&ada, back("g")).await).1, 404);
+}
+
+#[tokio::test]
+async fn a_namespace_has_so_many_groups_and_no_more() {
+    let groups = Limit {
+        max: 2,
+        ..Limits::DEVELOPER.groups
+    };
+    let (world, ada) = (
+        World::with(Limits {
+            groups,
+            ..Limits::DEVELOPER
+        }),
+        owner("ada-ns"),
+    );
+    for (topic, group) in [("t", "one"), ("u", "two"), ("t", "one")] {
+        world.publish(&ada, topic, "x").await.expect("own");
+        let member = world.consume(&ada, from_the_start(topic, group)).await;
+        assert!(member.is_ok(), "{topic} {group}");
+    }
+    let (id, code, detail) = words(world.consume(&ada, from_the_start("t", "three")).await);
+    assert_eq!((id.as_str(), code), ("limits.groups", 429));
+    assert!(detail.contains("its limit of 2 groups: 2 in use"), "{detail}");
+    let used = world.events.usage(&tenant("ada-ns")).await.expect("counted");
+    assert!(used.iter().any(|u| u.limit.name == "groups" && u.used == 2), "{used:?}");
+    let others = world.consume(&owner("bobs-ns"), from_the_start("t", "three")).await;
+    assert!(others.is_ok(), "each namespace has its own limit");
 }

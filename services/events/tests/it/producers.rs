@@ -110,6 +110,17 @@ impl Log for Unsure {
         self.inner.read(tenant, topic, from, limit).await
     }
 
+    async fn read_page(
+        &self,
+        tenant: &Tenant,
+        topic: &str,
+        from: u64,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.inner.read_page(tenant, topic, from, limit, max_bytes).await
+    }
+
     async fn extent(&self, tenant: &Tenant, topic: &str) -> Result<Extent, StoreError> {
         self.inner.extent(tenant, topic).await
     }
