@@ -160,7 +160,11 @@ async fn serve(router: Arc<Router>, socket: tokio::net::TcpStream) {
 fn router(state: &Arc<State>) -> Router {
     let [store, config, watcher] = crate::kept::services();
     let people = Arc::new(state.people.clone());
+    let [network, figures] = crate::network::services();
     Router::default()
+        .with(network)
+        .with_name("greeter", figures.clone())
+        .with_name("store", figures)
         .with(store)
         .with(config)
         .with(watcher)
@@ -299,6 +303,16 @@ impl registry::Registry for State {
         match (request.service.as_str(), domain.as_str()) {
             ("greeter", NAMESPACE) => Ok(registry::GetResponse {
                 services: vec![greeter()],
+                ..Default::default()
+            }),
+            // The core's have no nodes.
+            ("store", "micro") => Ok(registry::GetResponse {
+                services: vec![registry::Service {
+                    name: "store".into(),
+                    version: "latest".into(),
+                    ..Default::default()
+                }],
+                ..Default::default()
             }),
             (_, NAMESPACE) => refused(Kind::NotFound, "registry.Registry.GetService", "not found"),
             _ => refused(
@@ -331,7 +345,10 @@ impl registry::Registry for State {
                 ..Default::default()
             })
             .to_vec();
-        Ok(registry::ListResponse { services })
+        Ok(registry::ListResponse {
+            services,
+            ..Default::default()
+        })
     }
 
     async fn watch(&self, _: &Caller, _: registry::WatchRequest) -> Result<Streaming<registry::Result>, Error> {
@@ -373,6 +390,7 @@ fn greeter() -> registry::Service {
             ),
             endpoint("Greeter.Pay", vec![], false),
         ],
+        nodes: ["greeter-1", "greeter-2"].map(crate::network::node).to_vec(),
         ..Default::default()
     }
 }

@@ -8,6 +8,7 @@ mod interactive;
 mod kept;
 mod keyboard;
 mod logins;
+mod network;
 mod new;
 mod people;
 mod releases;
