@@ -1,9 +1,18 @@
 //! A person's own server: there at once, small, plain about who is in its way, gone when asked.
 
-use std::{net::TcpListener, process::Output, time::Duration};
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
-use micro_e2e::{home::Home, local::Local, platform::eventually};
+use micro_e2e::{
+    home::Home,
+    local::Local,
+    process::{Process, eventually, signal},
+};
 
 /// What a release may take to serve; a debug build on a busy machine has five times that.
 const START: Duration = Duration::from_millis(150);
@@ -140,6 +149,57 @@ fn a_new_service_runs_as_it_is_without_a_network_and_outlives_a_killed_server() 
         "started anew: {started}\n{again}"
     );
     Ok(())
+}
+
+/// As from `cargo run`: the program alone, with the server's door for services and an account.
+#[test]
+fn a_service_started_by_hand_is_called_like_the_others() -> Result<()> {
+    let work = tempfile::tempdir()?;
+    let mut local = Local::start(&[])?;
+    let home = local.admin()?;
+    home.run_in(work.path(), &["new", "byhand"])?.ok()?;
+    home.run(&["run", &work.path().join("byhand").display().to_string()])?
+        .ok()?;
+    let program = work.path().join("program");
+    std::fs::copy(built(&local.server().data_dir(), "byhand")?, &program)?;
+    home.run(&["kill", "byhand"])?.ok()?;
+    ensure!(call(&home, "byhand")?.is_none(), "it answers although it was killed");
+
+    let door = local.at.network.context("a door for services")?.to_string();
+    let mut command = Command::new(&program);
+    command.env_clear().env("MICRO_PROXY", &door).stdout(Stdio::null());
+    let told = command.output()?;
+    let words = String::from_utf8_lossy(&told.stderr).into_owned();
+    ensure!(
+        !told.status.success() && words.contains("MICRO_AUTH_ID"),
+        "without an account: {words}"
+    );
+
+    command.env("MICRO_AUTH_ID", "admin").env("MICRO_AUTH_SECRET", "micro");
+    let mut by_hand = Process::start(&mut command)?;
+    let answer = eventually("it answers", Duration::from_secs(30), || call(&home, "byhand"))?;
+    ensure!(answer.contains("Hello Ada"), "{answer}");
+    let listed = home.run(&["services"])?.ok()?.stdout;
+    ensure!(listed.lines().any(|l| l == "byhand"), "{listed}");
+
+    signal(by_hand.id(), "TERM")?;
+    ensure!(
+        by_hand.wait(Duration::from_secs(10))?.success(),
+        "it does not end in peace"
+    );
+    let listed = home.run(&["services"])?.ok()?.stdout;
+    ensure!(!listed.contains("byhand"), "it left without a word: {listed}");
+    Ok(())
+}
+
+/// The program that the server built.
+fn built(data: &Path, name: &str) -> Result<PathBuf> {
+    let namespaces = std::fs::read_dir(data.join("runtime/namespaces"))?.flatten();
+    let mut programs = namespaces.map(|n| {
+        n.path()
+            .join(format!("services/{name}@latest/cache/target/debug/{name}"))
+    });
+    programs.find(|p| p.exists()).context("no program was built")
 }
 
 fn started_at(status: &str) -> Result<String> {
