@@ -40,7 +40,11 @@ impl wire::Runtime for Runtime {
             .map_err(|e| e.with_id(CREATE))?;
         self.create_service(caller, &tenant, service, options)
             .await
-            .map_err(|e| e.with_id(CREATE))?;
+            .map_err(|e| match e.kind() {
+                // A limit that was reached keeps its own name.
+                Kind::TooMany => e,
+                _ => e.with_id(CREATE),
+            })?;
         Ok(wire::CreateResponse {})
     }
 

@@ -84,7 +84,7 @@ impl Source for Runtime {
             Err(_) if taken.load(Ordering::Relaxed) > most => {
                 let bytes = taken.load(Ordering::Relaxed);
                 let words = format!("limit {} reached: {bytes} of {}", limit.name, limit.max);
-                Err(Error::new(Kind::TooLarge, ID, words))
+                Err(Error::new(Kind::TooLarge, format!("limits.{}", limit.name), words))
             }
             Err(e) => Err(Error::internal(e).with_id(ID)),
         }

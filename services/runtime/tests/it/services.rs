@@ -302,8 +302,12 @@ async fn the_number_of_services_is_bounded() {
         .await
         .expect_err("one too many");
     assert_eq!(
-        (refused.kind(), refused.message()),
-        (Kind::TooMany, "limit services reached: 1 of 1")
+        (refused.kind(), refused.id(), refused.message()),
+        (
+            Kind::TooMany,
+            "limits.services",
+            "This namespace has reached its limit of 1 services: 1 in use. `micro account usage` lists all limits"
+        )
     );
     ada.create("one", "source://one:latest", CreateOptions::default())
         .await

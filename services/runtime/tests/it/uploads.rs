@@ -66,30 +66,6 @@ async fn an_upload_needs_an_account_a_service_and_bytes() {
 }
 
 #[tokio::test]
-async fn an_upload_is_bounded() {
-    let mut world = World::new();
-    world.limits.upload_bytes.max = 1000;
-    world.limits.upload_entries.max = 1;
-    let app = world.start().await;
-    let refused = app
-        .ada()
-        .upload("greeter", vec![0; 2 << 20])
-        .await
-        .expect_err("too large");
-    assert_eq!(refused.kind(), Kind::TooLarge);
-    assert!(
-        refused.message().starts_with("limit upload.bytes reached: "),
-        "{refused}"
-    );
-    let news = app.ada().run("greeter", script("")).await;
-    assert_eq!(
-        news.last().expect("news").error,
-        "Error loading source: limit upload.entries reached: 2 of 1"
-    );
-    app.stop().await;
-}
-
-#[tokio::test]
 async fn uploads_that_no_service_names_do_not_pile_up() {
     use micro_storage::blobs::Blobs as _;
     let mut world = World::new();
