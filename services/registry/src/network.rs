@@ -28,7 +28,7 @@ impl Network for App {
         for node in &request.nodes {
             caller.enter_as_admin(&node.network).map_err(|e| e.with_id(id))?;
         }
-        let text = "this network has no peers to connect: its servers share one database, and find each other there";
+        let text = "This network has no peers to connect to: its servers share one database, and find each other there";
         Err(Error::new(Kind::Unimplemented, id, text))
     }
 
