@@ -32,6 +32,7 @@ on_every_back_end! {
     a_body_that_breaks_off_leaves_what_was_there
     keys_are_listed_by_prefix_within_a_namespace
     a_key_cannot_leave_its_namespace
+    a_namespaces_blobs_are_erased_and_no_others
 }
 
 const MANY: u64 = 1 << 30;
@@ -148,4 +149,17 @@ async fn a_key_cannot_leave_its_namespace(blobs: &impl Blobs) {
         );
         assert!(blobs.delete(&ada, key).await.as_ref().is_err_and(refused), "{key:?}");
     }
+}
+
+async fn a_namespaces_blobs_are_erased_and_no_others(blobs: &impl Blobs) {
+    let (ada, bob) = (tenant("ada"), tenant("bob"));
+    blobs.erase(&ada).await.expect("nothing to erase");
+    for key in ["a", "b/c", "b/d/e"] {
+        blobs.put(&ada, key, body(&[b"x"]), MANY).await.expect("puts");
+    }
+    blobs.put(&bob, "a", body(&[b"his"]), MANY).await.expect("puts");
+    blobs.erase(&ada).await.expect("erases");
+    assert!(blobs.list(&ada, "").await.expect("lists").is_empty());
+    assert_eq!(get(blobs, "b/c").await, None);
+    assert_eq!(blobs.list(&bob, "").await.expect("lists"), ["a"]);
 }

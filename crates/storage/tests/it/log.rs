@@ -22,6 +22,8 @@ on_every_back_end! { log:
     topics_and_namespaces_do_not_meet
     writers_at_once_leave_no_gap
     unacceptable_topics_are_refused
+    big_batches_are_kept_whole_and_in_order
+    a_namespaces_topics_are_erased_and_no_others
 }
 
 fn now() -> OffsetDateTime {
@@ -189,4 +191,45 @@ async fn unacceptable_topics_are_refused(log: &impl Log) {
         assert!(log.offset_at(&ada, bad, now()).await.is_err_and(refused));
         assert!(log.trim(&ada, bad, 1).await.is_err_and(refused));
     }
+}
+
+async fn big_batches_are_kept_whole_and_in_order(log: &impl Log) {
+    let ada = tenant("ada");
+    let payload = |n: u8| Bytes::from(vec![n; 300_000]);
+    let append = |payloads: Vec<Bytes>| Append {
+        tenant: &ada,
+        topic: "t".into(),
+        payloads,
+    };
+    let batches = vec![
+        append(vec![payload(0)]),
+        append(vec![Bytes::from_static(b"small")]),
+        append((1..4).map(payload).collect()),
+    ];
+    let results = log.append(batches, now()).await;
+    let firsts: Vec<u64> = results.into_iter().map(|done| done.expect("appended").first).collect();
+    assert_eq!(firsts, [0, 1, 2]);
+    let entries = log.read(&ada, "t", 0, 10).await.expect("reads");
+    let lengths: Vec<usize> = entries.iter().map(|entry| entry.payload.len()).collect();
+    assert_eq!(lengths, [300_000, 5, 300_000, 300_000, 300_000]);
+    assert_eq!(entries[4].payload, payload(3));
+}
+
+async fn a_namespaces_topics_are_erased_and_no_others(log: &impl Log) {
+    let (ada, bob) = (tenant("ada"), tenant("bob"));
+    for topic in ["t", "u", "\u{10ffff}"] {
+        append(log, topic, &["x", "y"], now()).await;
+    }
+    log.append(vec![batch(&bob, "t", &["his"])], now())
+        .await
+        .remove(0)
+        .expect("appends");
+    log.erase(&ada).await.expect("erases");
+    log.erase(&ada).await.expect("nothing left to erase");
+    for topic in ["t", "u", "\u{10ffff}"] {
+        assert_eq!(log.extent(&ada, topic).await.expect("asks"), Extent::default());
+        assert!(read(log, topic, 0, 10).await.is_empty());
+    }
+    assert_eq!(log.extent(&bob, "t").await.expect("asks").next, 1);
+    assert_eq!(append(log, "t", &["anew"], now()).await.first, 0);
 }

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use micro_clock::Clock;
 use micro_storage::{
     StoreError,
-    records::{Expect, Key, Record, Records, Scan, Write, Written},
+    records::{Expect, Key, Record, Records, Scan, Usage, Write, Written},
 };
 use micro_testkit::{TestClock, tenant};
 use time::{Duration, OffsetDateTime};
@@ -26,6 +26,9 @@ on_every_back_end! { records:
     of_many_writers_one_wins_each_round
     the_sweep_removes_what_has_expired_and_nothing_else
     big_values_and_empty_ones
+    a_page_ends_before_it_has_too_many_bytes
+    what_is_kept_is_counted_and_given_back
+    a_namespace_is_erased_and_no_other
 }
 
 fn now() -> OffsetDateTime {
@@ -400,4 +403,177 @@ async fn big_values_and_empty_ones(records: &impl Records) {
     put(records, Write::put(key("empty"), "")).await;
     assert_eq!(get(records, "big", now()).await.expect("there").value, big);
     assert_eq!(get(records, "empty", now()).await.expect("there").value, "");
+}
+
+async fn a_page_ends_before_it_has_too_many_bytes(records: &impl Records) {
+    let sizes = [("a", 10), ("b", 20), ("c", 500), ("d", 10), ("e", 2_000_000), ("f", 10)];
+    for (name, size) in sizes {
+        put(records, Write::put(key(name), vec![7; size])).await;
+    }
+    put(records, Write::put(key("aa"), "").until(now())).await;
+    let pages = |scan: Scan| async move {
+        let (mut scan, mut pages) = (scan, Vec::new());
+        loop {
+            let page = records.scan(&tenant("ada"), scan.clone(), now()).await.expect("scans");
+            let Some(last) = page.last() else { return pages };
+            scan = scan.after(&last.key);
+            pages.push(page.iter().map(|record| record.key.as_str()).collect::<String>());
+        }
+    };
+    let all = Scan::prefix("db", "tbl", "");
+    assert_eq!(pages(all.clone().max_bytes(32)).await, ["ab", "c", "d", "e", "f"]);
+    assert_eq!(pages(all.clone().max_bytes(31)).await, ["a", "b", "c", "d", "e", "f"]);
+    assert_eq!(pages(all.clone().max_bytes(543)).await, ["abc", "d", "e", "f"]);
+    assert_eq!(pages(all.clone().descending().max_bytes(600)).await, ["f", "e", "dcba"]);
+    assert_eq!(pages(all.clone().max_bytes(0)).await.len(), 6, "one at least");
+    assert_eq!(pages(all.clone().max_bytes(600).limit(2)).await, ["ab", "cd", "e", "f"]);
+    let unbounded = Scan {
+        from: Bound::Unbounded,
+        to: Bound::Unbounded,
+        ..all.max_bytes(600)
+    };
+    assert_eq!(pages(unbounded.clone()).await, ["abcd", "e", "f"]);
+    assert_eq!(pages(unbounded.descending()).await, ["f", "e", "dcba"]);
+}
+
+async fn what_is_kept_is_counted_and_given_back(records: &impl Records) {
+    let usage = |of: &'static str| async move {
+        let usage = records.usage(&tenant(of)).await.expect("asks");
+        (usage.keys, usage.bytes)
+    };
+    // Database and table have five bytes together.
+    assert_eq!(usage("ada").await, (0, 0));
+    put(records, Write::put(key("one"), "12345")).await;
+    put(records, Write::put(Key::core("t", "k"), "core's do not count")).await;
+    assert_eq!(usage("ada").await, (1, 13));
+    put(records, Write::put(key("one"), "")).await;
+    assert_eq!(usage("ada").await, (1, 8));
+    let batch = vec![
+        Write::put(key("two"), "22"),
+        Write::delete(key("one")),
+        Write::put(key("three"), "333").until(now()),
+    ];
+    records.write(&tenant("ada"), batch, now()).await.expect("writes");
+    assert_eq!(
+        usage("ada").await,
+        (2, 10 + 13),
+        "what has expired counts as long as it is there"
+    );
+    let lost = vec![
+        Write::put(key("x"), "x"),
+        Write::put(key("two"), "x").expecting(Expect::Absent),
+    ];
+    let lost = records.write(&tenant("ada"), lost, now()).await.expect("answers");
+    assert_eq!((lost, usage("ada").await), (Written::Lost(1), (2, 23)));
+    assert_eq!(records.sweep(now(), 10).await.expect("sweeps"), 1);
+    assert_eq!((usage("ada").await, usage("bob").await), ((1, 10), (0, 0)));
+    put(records, Write::put(key("dead"), "1").until(now())).await;
+    put(records, Write::delete(key("dead")).expecting(Expect::Absent)).await;
+    assert_eq!(
+        usage("ada").await,
+        (1, 10),
+        "a deletion of what has expired gives it back"
+    );
+    put(records, Write::delete(key("two"))).await;
+    assert_eq!(usage("ada").await, (0, 0));
+}
+
+async fn a_namespace_is_erased_and_no_other(records: &impl Records) {
+    let bob = tenant("bob");
+    records
+        .write(&bob, vec![Write::put(key("k"), "bob's")], now())
+        .await
+        .expect("writes");
+    for n in 0..3 {
+        let batch = (0..50).map(|k| Write::put(key(&format!("{n}/{k}")), "v").until(now() + Duration::DAY));
+        records
+            .write(&tenant("ada"), batch.collect(), now())
+            .await
+            .expect("writes");
+    }
+    put(records, Write::put(Key::core("auth/accounts", "ada"), "secret")).await;
+    records.erase(&tenant("ada")).await.expect("erases");
+    records.erase(&tenant("ada")).await.expect("nothing left to erase");
+    assert!(get(records, "0/1", now()).await.is_none());
+    let core = records
+        .get(&tenant("ada"), &[Key::core("auth/accounts", "ada")], now())
+        .await
+        .expect("reads");
+    assert_eq!(core, [None]);
+    assert_eq!(records.usage(&tenant("ada")).await.expect("asks"), Usage::default());
+    assert_eq!(
+        records.sweep(now() + Duration::DAY * 2, 1_000).await.expect("sweeps"),
+        0
+    );
+    assert_eq!(records.usage(&bob).await.expect("asks").keys, 1);
+    put(records, Write::put(key("k"), "anew")).await;
+    assert_eq!(records.usage(&tenant("ada")).await.expect("asks").keys, 1);
+}
+
+/// Two records of at most a hundred bytes together: run on every back end in [`crate::quotas`].
+pub async fn a_quota_is_kept_to_the_byte(records: &impl Records) {
+    let ada = tenant("ada");
+    let write = |batch: Vec<Write>| async { records.write(&tenant("ada"), batch, now()).await };
+    let reached = |done: Result<Written, StoreError>| match done {
+        Err(StoreError::LimitReached(reached)) => (reached.0.limit.name, reached.0.limit.max, reached.0.used),
+        done => panic!("{done:?}"),
+    };
+    let (a, b, c) = (|| key("a"), || key("b"), || key("c"));
+    write(vec![Write::put(a(), vec![0; 44])]).await.expect("fifty bytes");
+    assert_eq!(
+        reached(write(vec![Write::put(b(), vec![0; 45])]).await),
+        ("bytes", 100, 50)
+    );
+    write(vec![Write::put(b(), vec![0; 44])]).await.expect("to the byte");
+    assert_eq!(
+        reached(write(vec![Write::put(a(), vec![0; 45])]).await),
+        ("bytes", 100, 100)
+    );
+    assert_eq!(reached(write(vec![Write::put(c(), "")]).await), ("records", 2, 2));
+    write(vec![Write::put(c(), ""), Write::delete(a())])
+        .await
+        .expect("one for another");
+    assert_eq!(
+        reached(write(vec![Write::delete(b()), Write::put(a(), ""), Write::put(key("d"), "")]).await),
+        ("records", 2, 2)
+    );
+    assert!(get(records, "b", now()).await.is_some(), "a refused batch did nothing");
+    write(vec![Write::put(Key::core("t", "k"), vec![0; 1_000])])
+        .await
+        .expect("core's are exempt");
+    records
+        .write(&tenant("bob"), vec![Write::put(a(), vec![0; 90])], now())
+        .await
+        .expect("another's quota is another's");
+    let many = (0..20).map(|n| {
+        let (records, ada) = (&records, &ada);
+        async move {
+            records
+                .write(ada, vec![Write::put(key(&format!("n{n}")), "")], now())
+                .await
+                .is_ok()
+        }
+    });
+    assert!(
+        futures::future::join_all(many)
+            .await
+            .into_iter()
+            .all(|written| !written)
+    );
+    write(vec![Write::delete(b())]).await.expect("deletes");
+    let many = (0..20).map(|n| {
+        let (records, ada) = (&records, &ada);
+        async move {
+            records
+                .write(ada, vec![Write::put(key(&format!("n{n}")), "")], now())
+                .await
+                .is_ok()
+        }
+    });
+    let fitted = futures::future::join_all(many)
+        .await
+        .into_iter()
+        .filter(|written| *written)
+        .count();
+    assert_eq!(fitted, 1, "of twenty at once one fits");
 }

@@ -53,7 +53,7 @@ async fn a_connection_that_died_is_replaced_at_the_next_call() {
         .write(&ada, vec![Write::put(key("k"), "v")], now)
         .await
         .expect("writes");
-    test.as_superuser("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'micro hot'")
+    test.as_superuser("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'micro hot' and datname = current_database()")
         .await;
     micro_testkit::eventually("answering again", std::time::Duration::from_secs(10), || async {
         let keys = [key("k")];
