@@ -10,6 +10,10 @@ use crate::ServiceDescriptor;
 
 /// gRPC writes printable ASCII as it is, and everything else, `%` included, as `%XX`.
 const MESSAGE: &AsciiSet = &CONTROLS.add(b'%');
+/// The most bytes of an error's text as it travels. It stands in the message, and with the details once more in base64:
+/// clients take 16 KiB of headers together.
+const LONGEST: usize = 3 << 10;
+
 const ERROR_TYPE: &str = "type.googleapis.com/errors.Error";
 
 /// How upstream words a message that its codec refuses.
@@ -167,18 +171,40 @@ impl Status {
     pub fn write(&self, into: &mut HeaderMap) {
         let code = self.code();
         into.insert("grpc-status", HeaderValue::from(u16::from(code.0)));
-        let message = match self {
-            Self::Error(e) => e.to_json(),
-            Self::Plain { message, .. } => message.clone(),
-        };
-        let encoded = utf8_percent_encode(&message, MESSAGE).to_string();
-        if let Ok(value) = HeaderValue::from_str(&encoded) {
+        let (text, error) = self.brief();
+        if let Ok(value) = HeaderValue::from_str(&encoded(&text)) {
             into.insert("grpc-message", value);
         }
-        if let Self::Error(e) = self
-            && let Ok(value) = HeaderValue::from_str(&details(code, e, message))
+        if let Some(error) = error
+            && let Ok(value) = HeaderValue::from_str(&details(code, error, text))
         {
             into.insert("grpc-status-details-bin", value);
+        }
+    }
+
+    /// The text, cut where it is too long to travel, and what it says of a Micro error.
+    fn brief(&self) -> (String, Option<WireError>) {
+        let mut error = match self {
+            Self::Error(e) => e.to_wire(),
+            Self::Plain { message, .. } => {
+                let mut message = message.clone();
+                while encoded(&message).len() > LONGEST {
+                    halve(&mut message);
+                }
+                return (message, None);
+            }
+        };
+        loop {
+            let text = serde_json::to_string(&error).unwrap_or_default();
+            if encoded(&text).len() <= LONGEST {
+                return (text, Some(error));
+            }
+            let longer = if error.id.len() > error.detail.len() {
+                &mut error.id
+            } else {
+                &mut error.detail
+            };
+            halve(longer);
         }
     }
 
@@ -207,13 +233,24 @@ impl Status {
     }
 }
 
-fn details(code: Code, error: &Error, message: String) -> String {
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, MESSAGE).to_string()
+}
+
+/// Keeps the first half, and says that there was more.
+fn halve(text: &mut String) {
+    let half = text.floor_char_boundary(text.len() / 2);
+    text.truncate(half);
+    text.push('\u{2026}');
+}
+
+fn details(code: Code, error: WireError, message: String) -> String {
     let WireError {
         id,
         code: status_code,
         detail,
         status,
-    } = error.to_wire();
+    } = error;
     let value = prost::Message::encode_to_vec(&ErrorDetail {
         id,
         code: status_code,
@@ -300,6 +337,26 @@ mod tests {
         assert!(!map.contains_key("grpc-status-details-bin"));
         let back = Error::from(Status::read(&map).expect("not ok"));
         assert_eq!((back.id(), back.message()), ("go.micro.client", "unknown service Nope"));
+    }
+
+    #[test]
+    fn a_text_of_any_length_fits_a_clients_headers() {
+        for letter in ["x", "%", "\"", "\u{1}", "\u{20ac}"] {
+            let long = letter.repeat(20_000);
+            let statuses = [
+                Status::from(Error::new(Kind::Invalid, &*long, &*long)),
+                Status::plain(Code::INTERNAL, &*long),
+            ];
+            for status in statuses {
+                let mut headers = HeaderMap::new();
+                status.write(&mut headers);
+                let bytes: usize = headers.iter().map(|(n, v)| n.as_str().len() + v.len() + 32).sum();
+                assert!(bytes < 12 << 10, "{bytes} of {letter:?}");
+                let read = Status::read(&headers).expect("it is one").to_string();
+                let (kept, more) = read.split_at(read.find('\u{2026}').expect("it was cut"));
+                assert!(long.starts_with(kept) && !kept.is_empty() && more.chars().all(|c| c == '\u{2026}'));
+            }
+        }
     }
 
     #[test]

@@ -76,7 +76,9 @@ impl AuthError {
             Self::TooOften(exceeded) => return exceeded.into(),
             Self::Refused(error) if error.kind() == Kind::Internal => return error,
             Self::Refused(error) => return error.with_id(id),
-            Self::Store(error) => return Error::internal(error),
+            // An id that nothing can be kept under.
+            Self::Store(StoreError::Invalid(words)) => return Error::new(Kind::Invalid, id, words),
+            Self::Store(error) => return error.into(),
             Self::IdTaken | Self::NameTaken => return Error::new(Kind::Invalid, "auth", self.to_string()),
             Self::PlanLimit(reached) => return reached.into(),
             Self::SeveralNamespaces(_) | Self::Changed | Self::LastAdmin => Kind::Conflict,
