@@ -55,7 +55,7 @@ pub fn check(path: Path<'_>, principal: Option<&Principal>, own: bool) -> Result
 impl Core {
     fn kept_back<T>(&self, method: &str, what: &str) -> Result<T, Error> {
         let id = format!("{}.Debug.{method}", self.name);
-        let text = format!("{what} of the platform's own services are not shown here; those of yours are");
+        let text = format!("The {what} of the platform's own services are not shown here; those of yours are");
         Err(Error::new(Kind::Unimplemented, id, text))
     }
 }
