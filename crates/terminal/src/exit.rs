@@ -56,6 +56,13 @@ impl Failure {
         Self::plain(format!("{what}: {cause}"))
     }
 
+    /// The same, with what to do next on a line of its own.
+    #[must_use]
+    pub fn next(mut self, hint: impl std::fmt::Display) -> Self {
+        self.message = format!("{}\n{hint}", self.message);
+        self
+    }
+
     /// The server's own words with code 1, as login and signup end.
     pub fn detail(error: &Error) -> Self {
         Self::plain(error.message())

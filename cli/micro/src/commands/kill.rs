@@ -2,6 +2,7 @@
 
 use micro_proto::runtime::{DeleteOptions, DeleteRequest, ReadOptions, ReadRequest, Resource, Runtime, Service};
 
+use super::status;
 use crate::{
     ctx::Ctx,
     exit::{Exit, Failure, Result},
@@ -44,7 +45,7 @@ pub async fn run(args: Args, ctx: &Ctx) -> Result {
         .runtime()
         .delete(&session.caller(), request)
         .await
-        .map_err(|e| session.explain(&e))?;
+        .map_err(|e| status::or_absent(session.explain(&e), "`micro status` lists what runs."))?;
     if ctx.out.json() {
         ctx.out
             .value(&serde_json::json!({"name": name, "version": version, "killed": true}))?;

@@ -80,7 +80,9 @@ pub async fn run(args: Args, ctx: &Ctx) -> Result {
                 (request.since, request.count) = (since, 0);
                 tokio::time::sleep(PAUSE).await;
             }
-            Err(e) if e.kind() == Kind::NotFound => return Err(Failure::plain("Service not found")),
+            Err(e) if e.kind() == Kind::NotFound => {
+                return Err(Failure::plain("Service not found").next("`micro status` lists what runs."));
+            }
             Err(e) if e.kind() == Kind::Unauthenticated => return Err(session.explain(&e)),
             Err(e) => {
                 return Err(Failure::new(

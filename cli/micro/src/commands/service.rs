@@ -91,8 +91,12 @@ async fn call_service(name: &str, args: Vec<String>, ctx: &Ctx) -> Result {
         return Ok(Exit::Done);
     }
     let (words, flags) = schema::split(&args)?;
-    let endpoint = schema::find_endpoint(&service, &schema::endpoint_name(&service.name, &words)?)?;
-    let body = schema::request(endpoint, &flags)?.to_string();
+    let endpoint = schema::endpoint_name(&service.name, &words)
+        .and_then(|endpoint| schema::find_endpoint(&service, &endpoint))
+        .map_err(|e| e.next(format!("`micro {name} --help` lists what there is.")))?;
+    let body = schema::request(endpoint, &flags)
+        .map_err(|e| e.next(format!("`micro {} --help` lists its flags.", said(name, &words))))?
+        .to_string();
     let caller = session.caller_in(&home, Metadata::new());
     if endpoint.metadata.get("stream").is_some_and(|s| s == "true") {
         let answers = session.stream_json(&caller, &service.name, &endpoint.name, body).await;
@@ -164,6 +168,14 @@ fn distance(a: &str, b: &str) -> usize {
         rows.push(row);
     }
     rows[a.len()][b.len()]
+}
+
+/// The words of a command, but for its flags.
+fn said(name: &str, words: &[String]) -> String {
+    std::iter::once(name)
+        .chain(words.iter().map(String::as_str))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn help(service: &Service, words: &[String]) -> Result<String> {

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use crate::{
     ctx::Ctx,
-    exit::{Exit, Result},
+    exit::{Exit, Failure, Result},
     span,
     table::{self, Fill},
 };
@@ -46,6 +46,14 @@ pub async fn run(args: Args, ctx: &Ctx) -> Result {
         ctx.out.raw(&text(&services, ctx.now()));
     }
     Ok(Exit::Done)
+}
+
+/// What the runtime refused, with what to do next if it was that there is no such service: Micro says no more of that.
+pub fn or_absent(failure: Failure, next: &str) -> Failure {
+    match failure.message.as_str() {
+        "not found" => failure.next(next),
+        _ => failure,
+    }
 }
 
 /// A status as its word (reference/micro-wire §6.7).

@@ -2,7 +2,10 @@
 
 use micro_proto::runtime::{ReadOptions, ReadRequest, Resource, Runtime, Service, UpdateOptions, UpdateRequest};
 
-use super::run::{Flags, deliver, entrypoint, wait};
+use super::{
+    run::{Flags, deliver, entrypoint, wait},
+    status,
+};
 use crate::{
     ctx::Ctx,
     exit::{Exit, Failure, Result},
@@ -58,7 +61,11 @@ pub async fn run(args: Args, ctx: &Ctx) -> Result {
         .runtime()
         .update(&session.caller(), request)
         .await
-        .map_err(|e| session.explain(&e))?;
+        .map_err(|e| {
+            let next =
+                format!("Nothing called {name} runs yet: `micro run` starts it. `micro status` lists what runs.");
+            status::or_absent(session.explain(&e), &next)
+        })?;
     if args.detach {
         Ok(Exit::Done)
     } else {

@@ -256,12 +256,6 @@ fn words_that_are_missing_are_helped_with_and_others_refused() {
             (&["auth", "nope"], "", &refused("auth"), 1),
             (&["auth", "list", "nope"], "", &refused("auth list"), 1),
             (&["auth", "create", "nope"], "", &refused("auth create"), 1),
-            (
-                &["network", "nodes"],
-                "",
-                "`micro network` is not in this version yet. See `micro --help` for what is.\n",
-                1,
-            ),
         ],
     );
 }

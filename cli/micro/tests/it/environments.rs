@@ -60,7 +60,7 @@ fn what_micro_does_not_know_it_says() {
     );
     refused(
         &["gen", "proto"],
-        "`micro gen` is not in this version yet. See `micro --help` for what is.",
+        "There is no `micro gen`. Services describe themselves: there is nothing to generate. `micro new NAME` begins one.",
     );
 }
 

@@ -40,7 +40,7 @@ fn a_server_that_is_down_is_named() {
         "Failed to connect to micro server at {NOWHERE}\nStart one with `micro server`, or use another with `micro env set NAME`.\n"
     );
     for args in [
-        &["services"][..],
+        &["call", "greeter", "Greeter.Hello"][..],
         &["login", "--username", "a", "--password", "b"],
         &["signup", "--email", "a@example.com"],
         &["greeter", "hello"],
@@ -78,8 +78,12 @@ fn each_refusal_has_its_code() {
         "Invalid format for request_timeout duration. Try 500ms or 5s",
         2,
     );
-    refused(&["kill", "nothing"], "not found", 127);
-    refused(&["logs", "nothing"], "Service not found", 1);
+    refused(&["kill", "nothing"], "not found\n`micro status` lists what runs.", 127);
+    refused(
+        &["logs", "nothing"],
+        "Service not found\n`micro status` lists what runs.",
+        1,
+    );
     let (out, err, exit) = ada.run(&["call", "greeter", "Greeter.Hello", "{nope}"]);
     assert!(
         out.is_empty() && err.starts_with("Error creating request ") && exit == 1,

@@ -195,7 +195,8 @@ fn kill_takes_names_versions_folders_and_addresses() {
         running("four", "main", "http://127.0.0.1:3000/greeter.git"),
     ];
     ada.silent(&["kill", "one"]);
-    assert_eq!(ada.run(&["kill", "two@v3"]), (String::new(), "not found\n".into(), 127));
+    let absent = "not found\n`micro status` lists what runs.\n";
+    assert_eq!(ada.run(&["kill", "two@v3"]), (String::new(), absent.into(), 127));
     ada.silent(&["kill", "two@v2"]);
     ada.silent(&["kill", "only"]);
     let several = "Several versions of many are there: say which, many@v1 or many@v2\n";

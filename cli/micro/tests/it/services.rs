@@ -99,11 +99,19 @@ fn what_a_service_does_not_have_is_named() {
     };
     refused(
         &["greeter", "nope"],
-        "Endpoint Greeter.Nope not found for service greeter",
+        "Endpoint Greeter.Nope not found for service greeter\n`micro greeter --help` lists what there is.",
         128,
     );
-    refused(&["greeter", "hello", "--nope=1"], "Unknown flag: nope", 128);
-    refused(&["greeter", "a", "b", "c"], "Incorrect number of arguments", 128);
+    refused(
+        &["greeter", "hello", "--nope=1"],
+        "Unknown flag: nope\n`micro greeter hello --help` lists its flags.",
+        128,
+    );
+    refused(
+        &["greeter", "a", "b", "c"],
+        "Incorrect number of arguments\n`micro greeter --help` lists what there is.",
+        128,
+    );
     refused(&["stats", "nothing"], "Service not found", 1);
     refused(
         &["nosuchcommand"],

@@ -11,7 +11,9 @@ use std::{
 
 use micro_clock::Ids;
 use micro_domain::InstanceId;
-use micro_sandbox::{Bind, Door, Entry, Exit, Keeper, Kind, LaunchError, Limits, LogReader, Record, Spec, Stream};
+use micro_sandbox::{
+    Bind, Door, Entry, Exit, ExitReason, Keeper, Kind, LaunchError, Limits, LogReader, Record, Spec, Stream,
+};
 use tokio::{runtime::Handle, time::timeout};
 
 use super::{Builder, Job, disk, new_run};
@@ -179,6 +181,10 @@ impl<'b> Sandboxed<'b> {
             Err(e) => return ended_already(&run, &e).ok_or_else(|| Failure::ours(stage, e)),
         };
         let mut hear = |record: Record| {
+            // That it went well is said by what comes next.
+            if record.stream == Stream::System && record.text == ExitReason::Code(0).to_string() {
+                return;
+            }
             if let Some(feed) = self.feed {
                 feed.line(record.text.clone(), record.at);
             }
