@@ -12,7 +12,7 @@ use micro_postgres::{Options, Postgres};
 use micro_storage::{
     Db,
     log::{Append, Log},
-    records::{Key, Records, Write},
+    records::{Key, Records, Scan, Usage, Write},
     sql::{Hot, SqlLog, SqlRecords},
 };
 use micro_testkit::{TestClock, tenant};
@@ -70,6 +70,16 @@ async fn check(backend: Backend<impl Records, impl Log>, acknowledged: &[[u64; 3
             (*offset, format!("{writer}/{number}").as_bytes())
         );
     }
+    let (mut scan, mut counted) = (Scan::prefix("d", "t", ""), Usage::default());
+    loop {
+        let page = backend.records.scan(&ada, scan.clone(), now).await.expect("scans");
+        let Some(last) = page.last() else { break };
+        scan = scan.after(&last.key);
+        counted.keys += page.len() as u64;
+        // One byte each of database, table and value, and the key.
+        counted.bytes += page.iter().map(|record| record.key.len() as u64 + 3).sum::<u64>();
+    }
+    assert_eq!(backend.records.usage(&ada).await.expect("asks"), counted);
     let next = backend.log.extent(&ada, "t").await.expect("asks").next;
     let entries = backend.log.read(&ada, "t", 0, usize::MAX).await.expect("reads");
     assert_eq!(entries.len() as u64, next, "no gaps");

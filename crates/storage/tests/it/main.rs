@@ -8,6 +8,7 @@ mod combiner;
 mod dialect;
 mod flusher;
 mod foreign;
+mod histories;
 mod jobs;
 mod kills;
 mod leases;

@@ -6,7 +6,7 @@ use micro_clock::Clock;
 use micro_storage::{
     file,
     memory::MemoryRecords,
-    records::{Expect, Key, Records, Scan, Write, Written},
+    records::{Expect, Key, Records, Scan, Usage, Write, Written},
 };
 use micro_testkit::{TestClock, TestDb, tenant};
 use proptest::{
@@ -77,6 +77,14 @@ impl Model {
         let keys = self.0.keys().filter(|key| self.live(key, now).is_some());
         keys.map(|key| (key.clone(), self.0[key].clone())).collect()
     }
+
+    /// Everything that is there, also what has expired: one byte each of database, table and value, and the key.
+    fn usage(&self) -> Usage {
+        Usage {
+            keys: self.0.len() as u64,
+            bytes: self.0.keys().map(|key| key.len() as u64 + 3).sum(),
+        }
+    }
 }
 
 fn name(key: u8) -> String {
@@ -92,7 +100,10 @@ async fn play<R: Records>(steps: Vec<Step>, mut records: R, mut reopen: impl FnM
             Step::Pass(seconds) => clock.advance(Duration::seconds(seconds)),
             Step::Reopen => records = reopen(records),
             Step::Sweep => {
-                records.sweep(now, 1_000).await.expect("sweeps");
+                let gone = records.sweep(now, 1_000).await.expect("sweeps");
+                let there = model.0.len();
+                model.0.retain(|_, row| row.expires_at.is_none_or(|at| at > now));
+                assert_eq!(gone, there - model.0.len());
             }
             Step::Scan {
                 from,
@@ -115,6 +126,7 @@ async fn play<R: Records>(steps: Vec<Step>, mut records: R, mut reopen: impl FnM
             }
             Step::Write(writes) => write(&records, &mut model, writes, now).await,
         }
+        assert_eq!(records.usage(&ada).await.expect("asks"), model.usage());
     }
     let records = reopen(records);
     let now = clock.now();
