@@ -13,7 +13,7 @@ mod table;
 
 pub use allocations::allocations;
 pub use contest::{Contender, Rounds, contest};
-pub use cpu::{Cpu, Whose};
+pub use cpu::{Cpu, Whose, thread_nanos};
 pub use load::{Load, closed_loop, open_loop};
 pub use machine::Machine;
 pub use memory::resident_bytes;

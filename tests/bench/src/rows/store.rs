@@ -1,6 +1,6 @@
 //! Point reads under row-level security, at the storage crate.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use micro_clock::{Clock, SystemClock};
@@ -117,18 +117,9 @@ fn theirs(database: &Arc<Database>, pgbench: Pgbench, clients: usize) -> Contend
         let (database, pgbench) = (database.clone(), pgbench.clone());
         async move {
             let cpu = database.cpu()?;
-            let mut sample = pgbench.reads(clients, length).await?;
-            // It starts and connects besides: what it did is its rate during the time it was given.
-            let operations = sample.per_second.unwrap_or(0.0) * seconds_of_pgbench(length);
-            sample.cpu_micros = cpu.micros_each(operations as u64)?;
-            Ok(sample)
+            pgbench.reads(&cpu, clients, length).await
         }
     })
-}
-
-/// pgbench knows whole seconds only.
-pub fn seconds_of_pgbench(length: Duration) -> f64 {
-    length.as_secs().max(1) as f64
 }
 
 async fn redis_reads(redis: &Arc<Redis>, keys: usize, clients: usize) -> Result<Contender> {

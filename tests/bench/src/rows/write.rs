@@ -13,7 +13,7 @@ use micro_tenancy::Tenant;
 use secrecy::ExposeSecret;
 use sqlx::{PgPool, postgres::PgPoolOptions};
 
-use super::store::{seconds_of_pgbench, tenants, with_cpu};
+use super::store::{tenants, with_cpu};
 use crate::{
     harness::{Budget, Contender, Figure, Row, Settings, closed_loop, contest},
     world::{
@@ -142,10 +142,7 @@ fn theirs(database: &Arc<Database>, pgbench: Pgbench, clients: usize) -> Contend
         let (database, pgbench, script) = (database.clone(), pgbench.clone(), script.clone());
         async move {
             let cpu = database.cpu()?;
-            let mut sample = pgbench.script(clients, length, &script).await?;
-            let operations = sample.per_second.unwrap_or(0.0) * seconds_of_pgbench(length);
-            sample.cpu_micros = cpu.micros_each(operations as u64)?;
-            Ok(sample)
+            pgbench.script(&cpu, clients, length, &script).await
         }
     })
 }

@@ -7,7 +7,7 @@ use micro_postgres::Urls;
 use secrecy::ExposeSecret;
 use tokio::process::Command;
 
-use crate::harness::Sample;
+use crate::harness::{Cpu, Sample};
 
 /// pgbench as the owner of tables of its own.
 #[derive(Clone)]
@@ -32,20 +32,20 @@ impl Pgbench {
     }
 
     /// Point reads by primary key, prepared: `pgbench -S -M prepared`.
-    pub async fn reads(&self, clients: usize, length: Duration) -> Result<Sample> {
-        self.load(clients, length, &["-S"]).await
+    pub async fn reads(&self, cpu: &Cpu, clients: usize, length: Duration) -> Result<Sample> {
+        self.load(cpu, clients, length, &["-S"]).await
     }
 
     /// Runs a script of one's own.
-    pub async fn script(&self, clients: usize, length: Duration, script: &str) -> Result<Sample> {
+    pub async fn script(&self, cpu: &Cpu, clients: usize, length: Duration, script: &str) -> Result<Sample> {
         let file = tempfile::NamedTempFile::new()?;
         tokio::fs::write(file.path(), script).await?;
         let path = file.path().to_str().context("a plain path")?;
-        self.load(clients, length, &["-f", path]).await
+        self.load(cpu, clients, length, &["-f", path]).await
     }
 
-    async fn load(&self, clients: usize, length: Duration, what: &[&str]) -> Result<Sample> {
-        let (clients, seconds) = (clients.to_string(), length.as_secs().max(1).to_string());
+    async fn load(&self, cpu: &Cpu, clients: usize, length: Duration, what: &[&str]) -> Result<Sample> {
+        let (clients, seconds) = (clients.to_string(), whole_seconds(length).to_string());
         let scale = self.scale.to_string();
         let mut words = vec![
             "-n", "-M", "prepared", "-j", "1", "-s", &scale, "-c", &clients, "-T", &seconds,
@@ -56,9 +56,12 @@ impl Pgbench {
             .lines()
             .find(|line| line.starts_with("number of failed transactions"));
         ensure!(failed.is_none_or(|line| line.contains(": 0 ")), "{said}");
-        let per_second = figure(&said, "tps = ").with_context(|| said.clone())?;
+        let operations = figure(&said, "transactions actually processed: ").filter(|count| *count > 0.0);
+        let per_second = figure(&said, "tps = ").filter(|_| operations.is_some());
+        ensure!(per_second.is_some(), "it did nothing in its time: {said}");
         Ok(Sample {
-            per_second: Some(per_second),
+            per_second,
+            cpu_micros: cpu.micros_each(operations.unwrap_or(0.0) as u64)?,
             ..Sample::default()
         })
     }
@@ -85,6 +88,11 @@ fn find() -> Option<PathBuf> {
     newest.or_else(|| Some(PathBuf::from("/usr/bin/pgbench")).filter(|path| path.exists()))
 }
 
+/// It counts in whole seconds, from before it has connected.
+fn whole_seconds(length: Duration) -> u64 {
+    (length.as_secs_f64().ceil() as u64).max(2)
+}
+
 fn figure(text: &str, before: &str) -> Option<f64> {
     let (_, after) = text.split_once(before)?;
     after.split_ascii_whitespace().next()?.parse().ok()
@@ -96,7 +104,10 @@ mod tests {
 
     #[test]
     fn the_rate_is_read() {
-        let said = "latency average = 0.064 ms\ntps = 15623.812 (without initial connection time)\n";
+        let said = "number of transactions actually processed: 31234\nlatency average = 0.064 ms\n\
+                    tps = 15623.812 (without initial connection time)\n";
         assert_eq!(figure(said, "tps = "), Some(15_623.812));
+        assert_eq!(figure(said, "transactions actually processed: "), Some(31_234.0));
+        assert_eq!(figure(said, "latency stddev = "), None);
     }
 }
