@@ -129,3 +129,6 @@ pub const LEADER_RETRY: Duration = Duration::from_millis(500);
 
 /// How long answers of a replica that leads no more are waited for.
 pub const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
+/// Calls that are passed on to another replica at once.
+pub const PASSED_ON: usize = 20_000;

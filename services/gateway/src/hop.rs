@@ -10,7 +10,7 @@ use std::{io, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, Uri, Version, header, request::Parts};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, Version, header, request::Parts, response};
 use http_body::Body;
 use http_body_util::BodyExt;
 use micro_domain::{Namespace, NamespaceId, NamespaceName};
@@ -19,7 +19,7 @@ use micro_rpc::{
     Deadline, Path, Status,
     mesh::{Connect, Duty, Node},
 };
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, sync::Semaphore};
 
 pub use leadership::{Leader, Leadership, Replica};
 pub use mark::Marks;
@@ -53,6 +53,8 @@ pub struct Hop {
     pub leadership: Arc<Leadership>,
     /// Proof of being a replica.
     pub marks: Marks,
+    /// For calls that are passed on, or wait for it: nobody was asked who they are.
+    room: Arc<Semaphore>,
 }
 
 impl Hop {
@@ -66,6 +68,7 @@ impl Hop {
         Self {
             leadership,
             marks: Marks::new(key),
+            room: Arc::new(Semaphore::new(bounds::PASSED_ON)),
         }
     }
 }
@@ -74,7 +77,7 @@ impl Hop {
 pub enum Passed<B> {
     /// It was answered.
     Answered(Response<Reply>),
-    /// That replica cannot be reached; nothing was sent.
+    /// It is to be answered here.
     Back(Parts, B),
 }
 
@@ -145,7 +148,9 @@ where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: std::fmt::Display,
 {
-    let leadership = &*core.edge.ports.hop.leadership;
+    let hop = &core.edge.ports.hop;
+    let full = |_| unavailable("too many calls are on their way to where services run");
+    let room = hop.room.clone().try_acquire_owned().map_err(full)?;
     let (mut head, mut body, mut lost) = (head, body, Leader::Nobody);
     let patience = Deadline::within(bounds::LEADER_PATIENCE);
     loop {
@@ -155,7 +160,7 @@ where
             // It may be back at the same place.
             _ => left.min(bounds::LEADER_RETRY),
         };
-        let leader = leadership.leader_but(&lost, wait).await;
+        let leader = hop.leadership.leader_but(&lost, wait).await;
         let replica = match &leader {
             Leader::Here => return Ok(Passed::Back(head, body)),
             Leader::There(replica) if !left.is_zero() => replica.clone(),
@@ -166,13 +171,23 @@ where
             _ => return Err(unavailable("no server runs services at the moment")),
         };
         match pass_on(core, peer, replica, head, body).await? {
-            Passed::Back(same_head, same_body) => (head, body, lost) = (same_head, same_body, leader),
-            answered => return Ok(answered),
+            Sent::Not(same_head, same_body) => (head, body, lost) = (same_head, same_body, leader),
+            Sent::Answered(head, answer) => {
+                let answer = answer.holding(room).boxed_unsync();
+                return Ok(Passed::Answered(Response::from_parts(head, answer)));
+            }
         }
     }
 }
 
-async fn pass_on<B>(core: &EdgeCore, peer: &Peer, to: Arc<Replica>, head: Parts, body: B) -> Result<Passed<B>, Error>
+/// What became of one try.
+enum Sent<B> {
+    Answered(response::Parts, Relay<B>),
+    /// That replica cannot be reached.
+    Not(Parts, B),
+}
+
+async fn pass_on<B>(core: &EdgeCore, peer: &Peer, to: Arc<Replica>, head: Parts, body: B) -> Result<Sent<B>, Error>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: std::fmt::Display,
@@ -187,10 +202,10 @@ where
     let request = request(core, peer, &head)?;
     let mut pump = if raw { Pump::unmetered(body) } else { Pump::of(body) };
     let Ok(mut lease) = core.pool().lease(platform(), &node).await else {
-        return Ok(Passed::Back(head, pump.into_body()));
+        return Ok(Sent::Not(head, pump.into_body()));
     };
     let Ok((response, stream)) = lease.sender.send_request(request, pump.is_empty()) else {
-        return Ok(Passed::Back(head, pump.into_body()));
+        return Ok(Sent::Not(head, pump.into_body()));
     };
     pump.attach(stream);
     let lost = || unavailable("the connection to the server that runs services was lost");
@@ -206,7 +221,7 @@ where
     head.version = Version::default();
     let answer = Answer::new(receive, pump, Deadline::default(), lease);
     let answer = Relay::new(answer, left, raw, &head.headers);
-    Ok(Passed::Answered(Response::from_parts(head, answer.boxed_unsync())))
+    Ok(Sent::Answered(head, answer))
 }
 
 fn request(core: &EdgeCore, peer: &Peer, head: &Parts) -> Result<Request<()>, Error> {

@@ -13,6 +13,7 @@ use http::{HeaderMap, header};
 use http_body::{Body, Frame};
 use micro_error::{Error, Kind};
 use micro_rpc::Status;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::forward::Answer;
 
@@ -28,6 +29,7 @@ pub struct Relay<B> {
     raw: bool,
     /// Its end shows by its length.
     measured: bool,
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 impl<B> Relay<B> {
@@ -38,6 +40,15 @@ impl<B> Relay<B> {
             over: false,
             raw,
             measured: headers.contains_key(header::CONTENT_LENGTH),
+            _room: None,
+        }
+    }
+
+    /// The same, taking this room until it is over.
+    pub fn holding(self, room: OwnedSemaphorePermit) -> Self {
+        Self {
+            _room: Some(room),
+            ..self
         }
     }
 }
