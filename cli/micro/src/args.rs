@@ -56,6 +56,7 @@ pub enum Command {
     Cli(commands::cli::Args),
     Config(commands::config::Args),
     Env(commands::env::Args),
+    Events(commands::events::Args),
     Kill(commands::kill::Args),
     Login(commands::login::Args),
     Logout(commands::logout::Args),

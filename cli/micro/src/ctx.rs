@@ -33,6 +33,11 @@ impl Ctx {
         })
     }
 
+    /// The same for another environment, if one is named.
+    pub fn of_env(&self, env: Option<String>) -> Result<Self> {
+        Self::new(self.out, env.or_else(|| self.env.clone()))
+    }
+
     /// `config.json` as it is now.
     pub fn config(&self) -> Result<Config> {
         self.home.config().load()

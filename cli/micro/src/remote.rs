@@ -8,11 +8,12 @@ use micro_error::{Error, Kind};
 use micro_proto::{
     auth::{AccountsClient, AuthClient, RulesClient, SessionsClient, UsageClient},
     config::{ConfigClient, WatcherClient},
+    events::{GroupsClient, StreamClient, TopicsClient},
     network::NetworkClient,
     registry::RegistryClient,
     runtime::{ReleasesClient, RuntimeClient, SourceClient},
     signup::SessionClient,
-    store::StoreClient,
+    store::{BlobStoreClient, BlobsClient, SnapshotsClient, StoreClient},
 };
 use micro_rpc::Streaming;
 use micro_tenancy::{Caller, Metadata};
@@ -169,6 +170,36 @@ impl Session {
     /// `store.Store`
     pub fn store(&self) -> StoreClient<Client> {
         StoreClient::new(self.client.clone())
+    }
+
+    /// `store.BlobStore`
+    pub fn blob_store(&self) -> BlobStoreClient<Client> {
+        BlobStoreClient::new(self.client.clone())
+    }
+
+    /// `store.Blobs`
+    pub fn blobs(&self) -> BlobsClient<Client> {
+        BlobsClient::new(self.client.clone())
+    }
+
+    /// `store.Snapshots`
+    pub fn snapshots(&self) -> SnapshotsClient<Client> {
+        SnapshotsClient::new(self.client.clone())
+    }
+
+    /// `events.Stream`
+    pub fn events(&self) -> StreamClient<Client> {
+        StreamClient::new(self.client.clone())
+    }
+
+    /// `events.Groups`
+    pub fn groups(&self) -> GroupsClient<Client> {
+        GroupsClient::new(self.client.clone())
+    }
+
+    /// `events.Topics`
+    pub fn topics(&self) -> TopicsClient<Client> {
+        TopicsClient::new(self.client.clone())
     }
 
     /// `config.Config`

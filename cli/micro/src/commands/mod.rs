@@ -6,6 +6,7 @@ pub mod call;
 pub mod cli;
 pub mod config;
 pub mod env;
+pub mod events;
 pub mod kill;
 pub mod login;
 pub mod logout;
@@ -73,6 +74,10 @@ fn dispatch(cli: Cli) -> Result {
         Command::Cli(args) => block_on(cli::run(args, &ctx)),
         Command::Config(args) => block_on(config::run(args, &ctx)),
         Command::Env(args) => env::run(args, &ctx),
+        Command::Events(args) => match args.call() {
+            Some(words) => service::run(words, &ctx),
+            None => block_on(events::run(args, &ctx)),
+        },
         Command::Kill(args) => block_on(kill::run(args, &ctx)),
         Command::Login(args) if args.wants_help() => help("login"),
         Command::Login(args) => block_on(login::run(args, &ctx)),

@@ -158,16 +158,13 @@ async fn serve(router: Arc<Router>, socket: tokio::net::TcpStream) {
 }
 
 fn router(state: &Arc<State>) -> Router {
-    let [store, config, watcher] = crate::kept::services();
     let people = Arc::new(state.people.clone());
     let [network, figures] = crate::network::services();
-    Router::default()
+    let kept = crate::kept::services().into_iter();
+    kept.fold(Router::default(), Router::with)
         .with(network)
         .with_name("greeter", figures.clone())
         .with_name("store", figures)
-        .with(store)
-        .with(config)
-        .with(watcher)
         .with(Arc::new(auth::AuthServer::new(state.clone())))
         .with(Arc::new(auth::AccountsServer::new(people.clone())))
         .with(Arc::new(auth::RulesServer::new(people)))

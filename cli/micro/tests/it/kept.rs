@@ -1,4 +1,4 @@
-//! What the fake server keeps: the real store and config, in memory, for whoever holds a token.
+//! What the fake server keeps: the real store, config and events, in memory, for whoever holds a token.
 
 use std::sync::Arc;
 
@@ -6,53 +6,69 @@ use async_trait::async_trait;
 use micro_clock::SystemClock;
 use micro_config::KeyRing;
 use micro_domain::{AccountId, Limits, Namespace, NamespaceName};
-use micro_error::Error;
-use micro_proto::{
-    config::{self, Config, Watcher},
-    store::{self, Store},
-};
-use micro_rpc::{Service, Streaming};
-use micro_storage::memory::{MemoryBlobs, MemoryRecords};
+use micro_limits::MemoryLimiter;
+use micro_rpc::{Call, Payload, Service, ServiceDescriptor, Status};
+use micro_storage::memory::{MemoryBlobs, MemoryLog, MemoryRecords};
 use micro_tenancy::{AccountKind, Authority, Caller, Principal, Reach};
 
 use crate::fake::{NAMESPACE, known};
 
-/// Both services, asked as the one account that the fake server has.
-pub struct Kept {
-    store: micro_store::App,
-    config: micro_config::App,
+/// A service, asked as the one account that the fake server has.
+struct AsAda {
+    service: Arc<dyn Service>,
     ada: Caller,
 }
 
+#[async_trait]
+impl Service for AsAda {
+    fn descriptor(&self) -> &'static ServiceDescriptor {
+        self.service.descriptor()
+    }
+
+    async fn call(&self, call: Call) -> Result<Payload, Status> {
+        known(&call.caller)?;
+        let caller = self.ada.clone();
+        self.service.call(Call { caller, ..call }).await
+    }
+}
+
 /// The services on an empty memory.
-pub fn services() -> [Arc<dyn Service>; 3] {
+pub fn services() -> Vec<Arc<dyn Service>> {
     let records = Arc::new(MemoryRecords::default());
     let clock = Arc::new(SystemClock);
     #[expect(clippy::disallowed_methods, reason = "a test stands in for boot")]
     let authority = Authority::for_boot();
-    let store = micro_store::Parts {
+    let store = micro_store::App::new(micro_store::Parts {
         records: records.clone(),
         blobs: Arc::new(MemoryBlobs::default()),
         clock: clock.clone(),
         authority: authority.clone(),
         limits: Limits::DEVELOPER,
-    };
-    let config = micro_config::Parts {
-        records,
-        clock,
+    });
+    let config = micro_config::App::new(micro_config::Parts {
+        records: records.clone(),
+        clock: clock.clone(),
         keys: KeyRing::parse(&KeyRing::generate()).expect("own key"),
         limits: Limits::DEVELOPER,
-    };
-    let kept = Arc::new(Kept {
-        store: micro_store::App::new(store),
-        config: micro_config::App::new(config),
-        ada: ada(&authority),
     });
-    [
-        Arc::new(store::StoreServer::new(kept.clone())),
-        Arc::new(config::ConfigServer::new(kept.clone())),
-        Arc::new(config::WatcherServer::new(kept)),
-    ]
+    let events = micro_events::App::new(micro_events::Parts {
+        log: Arc::new(MemoryLog::default()),
+        records,
+        clock,
+        authority: authority.clone(),
+        limiter: Arc::new(MemoryLimiter::default()),
+        limits: Limits::DEVELOPER,
+        shared: false,
+    });
+    let ada = ada(&authority);
+    let as_ada = |service| -> Arc<dyn Service> {
+        Arc::new(AsAda {
+            service,
+            ada: ada.clone(),
+        })
+    };
+    let all = [store.services(), config.services(), events.services()];
+    all.into_iter().flatten().map(as_ada).collect()
 }
 
 /// The account that every token of the fake server stands for: an administrator of her namespace.
@@ -67,75 +83,4 @@ pub fn ada(authority: &Authority) -> Caller {
         instance: None,
         reach: Reach::Own,
     })
-}
-
-impl Kept {
-    fn who(&self, caller: &Caller) -> Result<&Caller, Error> {
-        known(caller).map(|()| &self.ada)
-    }
-}
-
-#[async_trait]
-impl Store for Kept {
-    async fn read(&self, caller: &Caller, request: store::ReadRequest) -> Result<store::ReadResponse, Error> {
-        Store::read(&self.store, self.who(caller)?, request).await
-    }
-
-    async fn write(&self, caller: &Caller, request: store::WriteRequest) -> Result<store::WriteResponse, Error> {
-        Store::write(&self.store, self.who(caller)?, request).await
-    }
-
-    async fn delete(&self, caller: &Caller, request: store::DeleteRequest) -> Result<store::DeleteResponse, Error> {
-        Store::delete(&self.store, self.who(caller)?, request).await
-    }
-
-    async fn list(
-        &self,
-        caller: &Caller,
-        request: store::ListRequest,
-    ) -> Result<Streaming<store::ListResponse>, Error> {
-        Store::list(&self.store, self.who(caller)?, request).await
-    }
-
-    async fn databases(
-        &self,
-        caller: &Caller,
-        request: store::DatabasesRequest,
-    ) -> Result<store::DatabasesResponse, Error> {
-        Store::databases(&self.store, self.who(caller)?, request).await
-    }
-
-    async fn tables(&self, caller: &Caller, request: store::TablesRequest) -> Result<store::TablesResponse, Error> {
-        Store::tables(&self.store, self.who(caller)?, request).await
-    }
-}
-
-#[async_trait]
-impl Config for Kept {
-    async fn get(&self, caller: &Caller, request: config::GetRequest) -> Result<config::GetResponse, Error> {
-        self.config.get(self.who(caller)?, request).await
-    }
-
-    async fn set(&self, caller: &Caller, request: config::SetRequest) -> Result<config::SetResponse, Error> {
-        self.config.set(self.who(caller)?, request).await
-    }
-
-    async fn delete(&self, caller: &Caller, request: config::DeleteRequest) -> Result<config::DeleteResponse, Error> {
-        self.config.delete(self.who(caller)?, request).await
-    }
-
-    async fn read(&self, caller: &Caller, request: config::ReadRequest) -> Result<config::ReadResponse, Error> {
-        self.config.read(self.who(caller)?, request).await
-    }
-}
-
-#[async_trait]
-impl Watcher for Kept {
-    async fn watch(
-        &self,
-        caller: &Caller,
-        request: config::WatchRequest,
-    ) -> Result<Streaming<config::WatchResponse>, Error> {
-        self.config.watch(self.who(caller)?, request).await
-    }
 }

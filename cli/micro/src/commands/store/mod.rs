@@ -1,9 +1,13 @@
 //! `micro store`: the records of a namespace.
 
+mod blob;
 mod databases;
 mod delete;
 mod list;
 mod read;
+mod snapshot;
+mod snapshot_file;
+mod sync;
 mod tables;
 mod write;
 
@@ -36,6 +40,10 @@ enum Verb {
     Delete(delete::Args),
     Databases(databases::Args),
     Tables(tables::Args),
+    Blob(blob::Args),
+    Snapshot(snapshot::Save),
+    Restore(snapshot::Load),
+    Sync(sync::Args),
     #[command(external_subcommand)]
     Unknown(Vec<OsString>),
 }
@@ -50,6 +58,10 @@ pub async fn run(args: Args, ctx: &Ctx) -> Result {
         Some(Verb::Delete(args)) => delete::run(args, ctx).await,
         Some(Verb::Databases(args)) => databases::run(args, ctx).await,
         Some(Verb::Tables(args)) => tables::run(args, ctx).await,
+        Some(Verb::Blob(args)) => blob::run(args, ctx).await,
+        Some(Verb::Snapshot(args)) => snapshot::save(args, ctx).await,
+        Some(Verb::Restore(args)) => snapshot::load(args, ctx).await,
+        Some(Verb::Sync(args)) => sync::run(args, ctx).await,
         Some(Verb::Unknown(words)) => Err(super::unknown_subcommand("store", &words)),
     }
 }
