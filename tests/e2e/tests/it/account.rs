@@ -70,6 +70,91 @@ fn usage_is_what_is_there_and_ones_own() -> Result<()> {
 }
 
 #[test]
+fn a_colleague_is_let_in_works_and_is_out_at_once() -> Result<()> {
+    let mut platform = Platform::start(Options::default())?;
+    let ada = customer(&mut platform, "ada@example.com")?;
+    let made = ada.home.run(&[
+        "auth",
+        "create",
+        "account",
+        "--secret",
+        "battery staple",
+        "--scopes",
+        "deploys",
+        "--metadata",
+        "team=ops",
+        "jane",
+    ])?;
+    ensure!(made.ok()?.stdout.contains(r#""scopes":["deploys"]"#));
+    let listed = ada
+        .home
+        .run(&["auth", "list", "accounts", "--output", "json"])?
+        .ok()?
+        .stdout;
+    let listed: Value = serde_json::from_str(&listed)?;
+    let jane = listed.as_array().context("a list")?.iter().find(|a| a["id"] == "jane");
+    ensure!(jane.is_some_and(|jane| jane["metadata"]["team"] == "ops"), "{listed}");
+
+    let terminal = platform.home()?;
+    let login = ["login", "--username", "jane", "--password", "battery staple"];
+    let lost = terminal.run(&login)?;
+    ensure!(
+        lost.exit != 0 && lost.stderr == "Account or secret not correct\n",
+        "{lost:?}"
+    );
+    terminal.run(&["user", "namespace", "set", &ada.namespace])?.ok()?;
+    terminal.run(&login)?.ok()?;
+    ensure!(terminal.run(&["user"])?.ok()?.stdout == "jane\n");
+    terminal.run(&["auth", "list", "rules"])?.ok()?;
+    for denied in [
+        &["auth", "list", "accounts"][..],
+        &["auth", "create", "rule", "--resource", "*:*:*", "mine"],
+        &["config", "get", "--secret", "db"],
+        &["store", "write", "k", "v"],
+    ] {
+        let refused = terminal.run(denied)?;
+        ensure!(refused.exit != 0, "{denied:?}: {refused:?}");
+    }
+    let mistyped = terminal.run(&[
+        "user",
+        "set",
+        "password",
+        "--old-password",
+        "nope",
+        "--new-password",
+        "x",
+    ])?;
+    ensure!(mistyped.stderr == "Secret not correct\n", "{mistyped:?}");
+    // Without knowing hers, as an administrator may.
+    let reset = [
+        "user",
+        "set",
+        "password",
+        "--email",
+        "jane",
+        "--new-password",
+        "correct horse",
+    ];
+    ada.home.run(&reset)?.ok()?;
+    ensure!(terminal.run(&["user"])?.exit != 0, "her sessions end with her password");
+    let login = ["login", "--username", "jane", "--password", "correct horse"];
+    terminal.run(&login)?.ok()?;
+
+    ada.home.run(&["auth", "delete", "account", "jane"])?.ok()?;
+    ensure!(
+        terminal.run(&["auth", "list", "rules"])?.exit != 0,
+        "she is out at once"
+    );
+    ensure!(terminal.run(&login)?.exit != 0, "and does not come back");
+    let own = ada.home.run(&["user", "--output", "json"])?.ok()?.stdout;
+    let own: Value = serde_json::from_str(&own)?;
+    let own = own["id"].as_str().context("an id")?;
+    let refused = ada.home.run(&["auth", "delete", "account", own])?;
+    ensure!(refused.stderr.contains("Can't delete your own account"), "{refused:?}");
+    Ok(())
+}
+
+#[test]
 fn a_config_key_is_changed_with_one_command_and_the_old_one_can_go() -> Result<()> {
     let mut platform = Platform::start(Options::default())?;
     let ada = customer(&mut platform, "ada@example.com")?;
