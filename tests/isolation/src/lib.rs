@@ -5,6 +5,7 @@
 //! ([`rows`]): an rpc without a row has no expectation, and the test names it.
 
 pub mod callers;
+pub mod disguises;
 pub mod doors;
 pub mod endpoints;
 pub mod expectation;

@@ -33,30 +33,43 @@ fn named_within(message: &MessageDescriptor, depth: usize) -> bool {
     })
 }
 
-/// A request with the victim's ids in it; `naming` goes into every field that names a namespace.
-pub fn body(message: &MessageDescriptor, known: &Known, naming: Option<&str>) -> Value {
-    filled(message, known, naming, DEPTH)
+/// What an attacker fills a request with.
+#[derive(Clone, Copy, Debug)]
+pub struct Filling<'a> {
+    /// What is known of the victim.
+    pub known: &'a Known,
+    /// Goes into every field that names a namespace.
+    pub naming: Option<&'a str>,
+    /// Goes into every other text, in place of the victim's ids.
+    pub text: Option<&'a str>,
 }
 
-fn filled(message: &MessageDescriptor, known: &Known, naming: Option<&str>, depth: usize) -> Value {
+/// A request with that in it.
+pub fn body(message: &MessageDescriptor, filling: Filling<'_>) -> Value {
+    filled(message, filling, DEPTH)
+}
+
+fn filled(message: &MessageDescriptor, filling: Filling<'_>, depth: usize) -> Value {
     let fields = message.fields.iter().filter_map(|field| {
-        let one = value(message, field, known, naming, depth)?;
+        let one = value(message, field, filling, depth)?;
         let value = if field.repeated { json!([one]) } else { one };
         Some((field.name.to_owned(), value))
     });
     Value::Object(fields.collect::<Map<_, _>>())
 }
 
-fn value(
-    message: &MessageDescriptor,
-    field: &FieldDescriptor,
-    known: &Known,
-    naming: Option<&str>,
-    depth: usize,
-) -> Option<Value> {
+fn value(message: &MessageDescriptor, field: &FieldDescriptor, filling: Filling<'_>, depth: usize) -> Option<Value> {
+    let Filling {
+        known,
+        naming,
+        text: given,
+    } = filling;
     match &field.kind {
         FieldType::String if NAMING.contains(&field.name) => naming.map(|name| json!(name)),
-        FieldType::String => text(message.name, field.name, known).map(|text| json!(text)),
+        FieldType::String => {
+            let text = given.or_else(|| text(message.name, field.name, known));
+            text.map(|text| json!(text))
+        }
         FieldType::Bytes => Some(json!("aGVsbG8=")),
         FieldType::Int32 | FieldType::Int64 | FieldType::Uint32 | FieldType::Uint64
             if matches!(field.name, "limit" | "count" | "depth") =>
@@ -64,7 +77,7 @@ fn value(
             Some(json!(50))
         }
         FieldType::Int64 if field.name == "ack_wait" => Some(json!(1_000_000_000)),
-        FieldType::Message(inner) if depth > 0 => Some(filled(inner, known, naming, depth - 1)),
+        FieldType::Message(inner) if depth > 0 => Some(filled(inner, filling, depth - 1)),
         FieldType::Map(_, inner) if matches!(**inner, FieldType::String) => {
             Some(json!({ "owner": known.account, "namespace": known.namespace, "Micro-Namespace": known.namespace }))
         }
@@ -86,6 +99,7 @@ fn text<'k>(message: &str, field: &str, known: &'k Known) -> Option<&'k str> {
             "key",
         ) => &known.blob,
         (_, "key") => &known.key,
+        (_, "upload") => &known.upload,
         (_, "table") => return None,
         (_, "path") => &known.path,
         ("registry.WatchRequest", "revision") => &known.revision,

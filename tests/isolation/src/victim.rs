@@ -33,9 +33,14 @@ pub struct Customer {
 }
 
 /// What is planted: ids that no request has in it, and contents.
-const PLANTED: [&str; 13] = [
-    "account", "rule", "service", "key", "path", "topic", "metadata", "value", "contents", "setting", "secret", "log",
-    "node",
+const PLANTED: [&str; 16] = [
+    "account", "rule", "service", "key", "path", "topic", "metadata", "value", "tag", "contents", "note", "setting",
+    "secret", "log", "variable", "node",
+];
+
+/// Of these, what is no name of anything: it stands in no log.
+const CONTENTS: [&str; 9] = [
+    "metadata", "value", "tag", "contents", "note", "setting", "secret", "log", "variable",
 ];
 
 /// What an attacker knows already and puts into requests: ids are not secret.
@@ -61,6 +66,8 @@ pub struct Known {
     pub topic: String,
     /// Where a watch of its services stands.
     pub revision: String,
+    /// An upload that has not ended.
+    pub upload: String,
 }
 
 /// One planted string.
@@ -93,6 +100,11 @@ impl Canary {
         Self { what, text, base64 }
     }
 
+    /// Whether it is something that people wrote, and no name of it.
+    pub fn is_content(&self) -> bool {
+        CONTENTS.contains(&self.what)
+    }
+
     /// Whether it is in `answer`.
     pub fn sings_in(&self, answer: &str) -> bool {
         answer.contains(&self.text) || answer.contains(&self.base64)
@@ -116,6 +128,7 @@ impl Victim {
             path: format!("{}.inner", named("path")),
             topic: named("topic"),
             revision: String::new(),
+            upload: String::new(),
         };
         let canary = |what| Canary::new(what, format!("canary-{what}-{mark}"));
         Ok(Self {
@@ -129,6 +142,29 @@ impl Victim {
 
     fn named(&self, what: &str) -> String {
         format!("canary-{what}-{}", self.mark)
+    }
+
+    /// Begins an upload, whose id somebody may have seen.
+    pub async fn begin_upload(&mut self, doors: &Doors) -> Result<()> {
+        let begun = json!({ "key": "half-way" });
+        let begun = doors.tell("/store.Blobs/Begin", begun, &self.token).await?;
+        self.known.upload = begun["upload"].as_str().context("an upload")?.to_owned();
+        Ok(())
+    }
+
+    /// Sends all of it and ends it: nobody has ended it before, or sent anything to it.
+    pub async fn finish_upload(&self, doors: &Doors) -> Result<()> {
+        let data = self.named("contents");
+        let part = json!({ "upload": self.known.upload, "data": STANDARD.encode(&data) });
+        let sent = self
+            .ask(doors, "/store.Blobs/Send", MethodKind::ClientStream, part)
+            .await?;
+        ensure!(sent.code == 200, "{sent:?}");
+        let upload = json!({ "upload": self.known.upload });
+        let blob = doors.tell("/store.Blobs/Finish", upload, &self.token).await?;
+        let bytes = blob["bytes"].as_str().context("a length")?.parse::<usize>()?;
+        ensure!(bytes == data.len(), "{blob}");
+        Ok(())
     }
 
     /// Plants every canary but those of running services: beside what an attacker knows, and in it.
@@ -151,7 +187,8 @@ impl Victim {
             .await?;
         ensure!(written.code == 200, "{written:?}");
         for topic in [&known.topic, &self.named("topic")] {
-            let event = json!({ "topic": topic, "payload": STANDARD.encode(self.named("contents")) });
+            let event = json!({ "topic": topic, "payload": STANDARD.encode(self.named("contents")),
+                                "metadata": { "note": self.named("note") } });
             doors.tell("/events.Stream/Publish", event, &self.token).await?;
         }
         Ok(())
@@ -165,7 +202,8 @@ impl Victim {
         let resource = json!({ "type": "service", "name": self.named("service"), "endpoint": "*" });
         let rule = json!({ "id": rule, "scope": "nobody", "access": "GRANTED", "priority": 1, "resource": resource });
         plant("/auth.Rules/Create", json!({ "rule": rule })).await?;
-        let record = json!({ "key": key, "value": STANDARD.encode(self.named("value")) });
+        let record = json!({ "key": key, "value": STANDARD.encode(self.named("value")),
+                             "metadata": { "tag": { "type": "string", "value": self.named("tag") } } });
         plant("/store.Store/Write", json!({ "record": record })).await?;
         Ok(())
     }
@@ -173,6 +211,11 @@ impl Victim {
     /// The services to run: one that an attacker knows, one that it does not.
     pub fn services(&self) -> [String; 2] {
         [self.known.service.clone(), self.named("service")]
+    }
+
+    /// What its services find in their environment.
+    pub fn variable(&self) -> String {
+        format!("CANARY={}", self.named("variable"))
     }
 
     /// A service that says the log's canary, listens, registers a node with a canary by hand, and stays.

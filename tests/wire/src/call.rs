@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
-use http::Request;
+use http::{HeaderMap, Request};
 use http_body_util::StreamBody;
 use hyper::{body::Frame, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -20,12 +20,11 @@ use crate::vectors::Exchange;
 /// Longer than any answer takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How a token stands in the recording.
-const OVERWRITTEN: &str = "Bearer xxxx";
-
 /// What came back.
 #[derive(Debug)]
 pub struct Reply {
+    /// The head's headers; all there is where an error came before any message.
+    pub head: HeaderMap,
     /// The messages.
     pub messages: Vec<Bytes>,
     /// How it ended, if not well.
@@ -46,14 +45,8 @@ async fn exchange_with(
     messages: Vec<Bytes>,
 ) -> Result<Reply> {
     let mut request = Request::post(format!("http://{to}{}", exchange.path)).header("te", "trailers");
-    for (name, values) in &exchange.headers {
-        for value in values {
-            request = match token {
-                _ if !value.starts_with(OVERWRITTEN) => request.header(name, value),
-                Some(token) => request.header(name, format!("Bearer {token}")),
-                None => request,
-            };
-        }
+    for (name, value) in exchange.live_headers(token) {
+        request = request.header(name, &*value);
     }
     let socket = TcpStream::connect(to).await?.into_std()?;
     let hang_up = socket.try_clone()?;
@@ -67,6 +60,7 @@ async fn exchange_with(
     let mut reply = Reply {
         messages: vec![],
         status: Status::read(&head.headers),
+        head: head.headers,
     };
     if reply.status.is_none() {
         let mut frames = micro_rpc::deframe(body);

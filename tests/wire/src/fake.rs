@@ -25,7 +25,8 @@ pub struct Fake {
     /// Where it answers.
     pub address: SocketAddr,
     script: Arc<Mutex<Script>>,
-    _runtime: Runtime,
+    /// Taken when it is dropped.
+    runtime: Option<Runtime>,
 }
 
 #[derive(Default)]
@@ -43,6 +44,8 @@ pub struct Asked {
     pub codec: Codec,
     /// The namespace that the header names.
     pub namespace: Option<String>,
+    /// All headers.
+    pub headers: HeaderMap,
     /// The messages; the first only of a stream that stays open.
     pub messages: Vec<Bytes>,
 }
@@ -55,13 +58,18 @@ impl Fake {
             .enable_all()
             .build()?;
         let script = Arc::<Mutex<Script>>::default();
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
+        let listener = {
+            let _entered = runtime.enter();
+            TcpListener::from_std(listener)?
+        };
         runtime.spawn(accept(listener, script.clone()));
         Ok(Self {
             address,
             script,
-            _runtime: runtime,
+            runtime: Some(runtime),
         })
     }
 
@@ -81,6 +89,15 @@ impl Fake {
     /// What it was asked since it plays these.
     pub fn asked(&self) -> Vec<Asked> {
         self.script.lock().unwrap_or_else(PoisonError::into_inner).asked.clone()
+    }
+}
+
+/// Without waiting, so that an asynchronous test may drop it too.
+impl Drop for Fake {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
@@ -105,6 +122,7 @@ async fn answer(script: Arc<Mutex<Script>>, request: Request<Incoming>) -> Resul
             .and_then(Codec::of_content_type)
             .unwrap_or(Codec::Proto),
         namespace: text("micro-namespace").map(str::to_owned),
+        headers: request.headers().clone(),
         messages: vec![],
     };
     let exchange = {

@@ -1,10 +1,13 @@
 //! The recordings, as `vectors/README.md` describes them.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use bytes::Bytes;
 use micro_rpc::Codec;
 use serde::{Deserialize, Deserializer};
+
+/// How a token stands in the recording.
+const OVERWRITTEN: &str = "Bearer xxxx";
 
 /// What the command line did, in the order given.
 pub fn commands() -> Vec<Command> {
@@ -82,6 +85,22 @@ impl Exchange {
     pub fn codec(&self) -> Codec {
         let content_type = &self.headers["content-type"][0];
         Codec::of_content_type(content_type).unwrap_or_else(|| panic!("{content_type} is no codec"))
+    }
+
+    /// The recorded headers, with a live token in place of the x's.
+    pub fn live_headers<'h>(&'h self, token: Option<&'h str>) -> impl Iterator<Item = (&'h str, Cow<'h, str>)> {
+        let all = self
+            .headers
+            .iter()
+            .flat_map(|(name, values)| values.iter().map(move |v| (name.as_str(), v)));
+        all.filter_map(move |(name, value)| {
+            let live = match token {
+                _ if !value.starts_with(OVERWRITTEN) => Cow::Borrowed(value.as_str()),
+                Some(token) => Cow::Owned(format!("Bearer {token}")),
+                None => return None,
+            };
+            Some((name, live))
+        })
     }
 
     /// What one side sent.

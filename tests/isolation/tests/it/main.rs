@@ -1,4 +1,5 @@
 //! Isolation between tenants, over every rpc.
 
+mod disguised;
 mod rows;
 mod table;

@@ -13,10 +13,12 @@ use micro_isolation::{
     doors::{Answer, Door, Doors, Question, Shown},
     endpoints::{self, Endpoint},
     expectation::{self, Expectation},
-    requests,
+    requests::{self, Filling},
     rows::{self, For, Missing},
-    victim::{Customer, Victim},
+    victim::{Customer, Victim, log_in},
 };
+
+use crate::disguised::{self, Attacker};
 
 /// The name of something that does not exist.
 const UNKNOWN: &str = "nosuch";
@@ -24,7 +26,8 @@ const UNKNOWN: &str = "nosuch";
 #[test]
 fn nobody_reaches_what_is_not_theirs() -> Result<()> {
     let began = Instant::now();
-    let mut platform = Platform::start(Options::default())?;
+    let env = vec![("MICRO_LOG".to_owned(), "warn,micro=trace".to_owned())];
+    let mut platform = Platform::start(Options { env })?;
     let home = platform.home()?;
     let ada = sign_up(&mut platform, home, "ada@example.com", &[GOOD_CARD])?;
     let home = platform.home()?;
@@ -44,31 +47,91 @@ fn nobody_reaches_what_is_not_theirs() -> Result<()> {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let source = folder.join(&service);
         victim.lay_out(&source, &service, port)?;
-        running.push(
-            ada.home
-                .start(&["run", "--name", &service, &source.display().to_string()])?,
-        );
+        running.push(ada.home.start(&[
+            "run",
+            "--name",
+            &service,
+            "--env_vars",
+            &victim.variable(),
+            &source.display().to_string(),
+        ])?);
     }
     let result = runtime.block_on(async {
         victim.settled(&doors).await?;
         victim.learn_revision(&doors).await?;
-        let set_up = began.elapsed();
-        let tried = try_all(&doors, &victim, &customer(&eve), &key).await?;
-        println!("set up in {set_up:.1?}, tried in {:.1?}", began.elapsed() - set_up);
-        tried.print();
-        Ok::<_, anyhow::Error>(tried.faults)
+        victim.begin_upload(&doors).await?;
+        println!("set up in {:.1?}", began.elapsed());
+        let faults = attack(&doors, &victim, &customer(&eve), &key).await?;
+        println!("all of it in {:.1?}", began.elapsed());
+        Ok::<_, anyhow::Error>(faults)
     });
     drop(running);
     let mut faults = result?;
-    faults.extend(
-        platform
-            .log()
-            .lines()
-            .filter(|l| l.contains("panicked"))
-            .map(str::to_owned),
-    );
+    faults.extend(told_to_operators(&platform, &victim)?);
     ensure!(faults.is_empty(), "{} holes:\n{}", faults.len(), faults.join("\n"));
     Ok(())
+}
+
+/// The table, then the disguises; at the end the victim has what it had.
+async fn attack(doors: &Doors, victim: &Victim, other: &Customer, key: &str) -> Result<Vec<String>> {
+    let mut endpoints = endpoints::all();
+    // It ends the session that it is called with.
+    endpoints.sort_by_key(|e| e.name() == "auth.Sessions/End");
+    let not_served = not_served(doors, victim, &endpoints).await?;
+    let tried = try_all(doors, victim, other, key, &endpoints, &not_served).await?;
+    tried.print();
+    let attacker = Attacker {
+        token: log_in(doors, &other.email, &other.password, &other.namespace).await?,
+        namespace: &other.namespace,
+    };
+    let disguised = disguised::try_all(doors, victim, &attacker, &endpoints, &not_served).await?;
+    println!("in disguise: {} calls", disguised.calls);
+    let mut faults = tried.faults;
+    faults.extend(disguised.faults);
+    let missing = victim.missing(doors).await?;
+    if !missing.is_empty() {
+        faults.push(format!("gone or changed: {missing:?}; {}", victim.told(doors).await?));
+    }
+    victim.finish_upload(doors).await?;
+    Ok(faults)
+}
+
+/// What operators see of it: no panic, and nothing that people wrote.
+fn told_to_operators(platform: &Platform, victim: &Victim) -> Result<Vec<String>> {
+    let admin = platform.at.admin.context("a door for operators")?;
+    let metrics = reqwest::blocking::get(format!("http://{admin}/metrics"))?.text()?;
+    let addresses = std::fs::read_to_string(platform.data_dir().join("addresses.json"))?;
+    let log = platform.log();
+    ensure!(
+        log.lines().count() > 100,
+        "a log that says nothing would hide everything"
+    );
+    let mut faults: Vec<_> = log
+        .lines()
+        .filter(|l| l.contains("panicked"))
+        .map(str::to_owned)
+        .collect();
+    for (where_, text) in [
+        ("log", log),
+        ("banner", platform.banner()),
+        ("metrics", metrics),
+        ("addresses", addresses),
+    ] {
+        for canary in victim.canaries.iter().filter(|c| c.is_content()) {
+            let line = text.lines().find(|line| canary.sings_in(line));
+            faults.extend(line.map(|line| format!("the canary {} in the {where_}: {line}", canary.what)));
+        }
+    }
+    Ok(faults)
+}
+
+/// The victim's own ids, and what names its namespace.
+fn filling<'a>(victim: &'a Victim, naming: Option<&'a str>) -> Filling<'a> {
+    Filling {
+        known: &victim.known,
+        naming,
+        text: None,
+    }
 }
 
 fn customer(signed_up: &walk::Customer) -> Customer {
@@ -103,11 +166,14 @@ impl Tried {
     }
 }
 
-async fn try_all(doors: &Doors, victim: &Victim, other: &Customer, key: &str) -> Result<Tried> {
-    let mut endpoints = endpoints::all();
-    // It ends the session that it is called with.
-    endpoints.sort_by_key(|e| e.name() == "auth.Sessions/End");
-    let not_served = not_served(doors, victim, &endpoints).await?;
+async fn try_all(
+    doors: &Doors,
+    victim: &Victim,
+    other: &Customer,
+    key: &str,
+    endpoints: &[Endpoint],
+    not_served: &BTreeSet<&'static str>,
+) -> Result<Tried> {
     let hostiles = callers::all(doors, victim, other, key).await?;
     for hostile in hostiles.iter().filter(|h| h.who.has_an_account()) {
         let shown = Shown {
@@ -124,18 +190,14 @@ async fn try_all(doors: &Doors, victim: &Victim, other: &Customer, key: &str) ->
     }
     let each = hostiles
         .iter()
-        .map(|hostile| try_each(doors, victim, hostile, &endpoints, &not_served));
-    let mut faults: Vec<_> = try_join_all(each).await?.into_iter().flatten().collect();
-    let missing = victim.missing(doors).await?;
-    if !missing.is_empty() {
-        faults.push(format!("gone or changed: {missing:?}; {}", victim.told(doors).await?));
-    }
+        .map(|hostile| try_each(doors, victim, hostile, endpoints, not_served));
+    let faults: Vec<_> = try_join_all(each).await?.into_iter().flatten().collect();
     Ok(Tried {
         endpoints: endpoints.len(),
         callers: hostiles.len(),
         calls: endpoints.len() * hostiles.len() * 2,
         canaries: victim.canaries.len(),
-        not_served,
+        not_served: not_served.clone(),
         faults,
     })
 }
@@ -199,7 +261,7 @@ async fn try_one(
         handler: endpoint.handler.into(),
         method: endpoint.method.name.into(),
         kind: endpoint.method.kind,
-        body: requests::body(endpoint.method.request, &victim.known, naming),
+        body: requests::body(endpoint.method.request, filling(victim, naming)),
         may_stream: expected.may_stream(),
     };
     let answer = doors.ask(door, &question, &hostile.shown).await?;
@@ -255,7 +317,7 @@ async fn of_nowhere(
 ) -> Result<Answer> {
     let naming = hostile.names.then_some(UNKNOWN);
     let question = Question {
-        body: requests::body(endpoint.method.request, &victim.known, naming),
+        body: requests::body(endpoint.method.request, filling(victim, naming)),
         ..question.clone()
     };
     let shown = Shown {

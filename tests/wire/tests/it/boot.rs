@@ -2,18 +2,18 @@
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
+use micro_e2e::local::Local;
 use micro_proto::{auth, registry};
 use micro_rpc::{Codec, Message};
 use micro_wire::{
     call::{Reply, call},
     compare,
-    server::Server,
     session::Session,
     vectors::{self, Exchange, Side},
 };
 
 struct Service {
-    server: Server,
+    server: Local,
     session: Session,
     recorded: Vec<Exchange>,
 }
@@ -23,7 +23,7 @@ impl Service {
     async fn again(&mut self, method: &str) -> Result<Reply> {
         let recorded = self.recorded(method)?;
         let requests = self.session.requests(&recorded)?;
-        let reply = call(self.server.proxy, &recorded, self.session.token(), requests).await?;
+        let reply = call(self.server.at.proxy, &recorded, self.session.token(), requests).await?;
         self.session.learn(&recorded, &reply)?;
         let different = compare::answers(&recorded, &reply)?;
         ensure!(different.is_empty(), "{method}: {different:#?}");
@@ -35,7 +35,7 @@ impl Service {
         let mut like = self.recorded("Register")?;
         path.clone_into(&mut like.path);
         let request = Codec::Proto.encode(request);
-        let reply = call(self.server.proxy, &like, self.session.token(), vec![request]).await?;
+        let reply = call(self.server.at.proxy, &like, self.session.token(), vec![request]).await?;
         ensure!(reply.status.is_none(), "{path}: {:?}", reply.status);
         let answer: Bytes = reply.messages.first().context("an answer")?.clone();
         Ok(Codec::Proto.decode(answer)?)
@@ -63,11 +63,11 @@ impl Service {
 #[tokio::test]
 async fn every_recorded_service_gets_the_recorded_answers() -> Result<()> {
     for (name, recorded) in vectors::services() {
-        let server = Server::start()?;
+        let server = Local::start(&[])?;
         let mut session = Session::default();
         for exchange in &recorded {
             let requests = session.requests(exchange)?;
-            let reply = call(server.proxy, exchange, session.token(), requests).await?;
+            let reply = call(server.at.proxy, exchange, session.token(), requests).await?;
             session.learn(exchange, &reply)?;
             let different = compare::answers(exchange, &reply)?;
             ensure!(different.is_empty(), "{name} {}: {different:#?}", exchange.path);
@@ -79,7 +79,7 @@ async fn every_recorded_service_gets_the_recorded_answers() -> Result<()> {
 #[tokio::test]
 async fn a_go_service_boots_works_and_stops() -> Result<()> {
     let mut service = Service {
-        server: Server::start()?,
+        server: Local::start(&[])?,
         session: Session::default(),
         recorded: vectors::services().remove("helloworld").context("recorded")?,
     };
@@ -128,7 +128,7 @@ async fn a_go_service_boots_works_and_stops() -> Result<()> {
 #[tokio::test]
 async fn a_go_service_renews_its_token() -> Result<()> {
     let mut service = Service {
-        server: Server::start()?,
+        server: Local::start(&[])?,
         session: Session::default(),
         recorded: vectors::services().remove("helloworld").context("recorded")?,
     };

@@ -119,9 +119,21 @@ fn compare(command: &Command, ours: &Output) -> Vec<(String, String)> {
         _ => (String::new(), format!("{}{}", command.stdout, command.stderr)),
     };
     note("stdout", &settled(&stdout), &settled(&ours.stdout));
-    note("stderr", &settled(&stderr), &settled(&ours.stderr));
+    note(
+        "stderr",
+        &settled(&stderr),
+        &settled(without_advice(&ours.stderr, &stderr)),
+    );
     note("exit", &command.exit.to_string(), &ours.exit.to_string());
     found
+}
+
+/// What is said, without what to do next: a line behind upstream's own words, which names a command.
+fn without_advice<'o>(ours: &'o str, theirs: &str) -> &'o str {
+    match ours.strip_prefix(theirs) {
+        Some(advice) if advice.lines().count() == 1 && advice.contains("`micro ") => &ours[..theirs.len()],
+        _ => ours,
+    }
 }
 
 /// What it asks otherwise than upstream's: every call upstream makes, and with which messages.

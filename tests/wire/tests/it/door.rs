@@ -2,17 +2,15 @@
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use micro_proto::auth::{InspectRequest, TokenRequest};
-use micro_rpc::{Codec, MAX_MESSAGE_BYTES, Status};
+use micro_proto::auth::TokenRequest;
+use micro_rpc::Codec;
 use micro_wire::{
-    call::{Reply, call},
     messages,
-    server::Server,
-    session::Session,
     vectors::{self, Exchange, Side},
 };
 
-const LIST: &str = "/registry.Registry/ListServices";
+use crate::world::{Door, LIST, json, like_a_command, with};
+
 const TOKEN: &str = "/auth.Auth/Token";
 const INSPECT: &str = "/auth.Auth/Inspect";
 /// Calls that change nothing, so that they can be made twice.
@@ -26,59 +24,6 @@ const READS: [&str; 8] = [
     "/runtime.Runtime/Read",
     "/store.Store/Read",
 ];
-
-/// A server, and somebody logged in there.
-struct Door {
-    server: Server,
-    session: Session,
-}
-
-impl Door {
-    async fn open() -> Result<Self> {
-        let mut door = Self {
-            server: Server::start()?,
-            session: Session::default(),
-        };
-        let login = vectors::commands().into_iter().find(|c| c.n == 8).context("a login")?;
-        let exchange = &login.exchanges[0];
-        let reply = door.ask(exchange, exchange.sent_by(Side::Client)).await?;
-        door.session.learn(exchange, &reply)?;
-        Ok(door)
-    }
-
-    async fn ask(&self, exchange: &Exchange, messages: Vec<Bytes>) -> Result<Reply> {
-        call(self.server.proxy, exchange, self.session.token(), messages).await
-    }
-
-    /// How a call ends badly: code, id and words.
-    async fn refusal(&self, exchange: &Exchange, message: impl Into<Bytes>) -> Result<(i32, String, String)> {
-        let reply = self.ask(exchange, vec![message.into()]).await?;
-        match reply.status.context("a refusal")? {
-            Status::Error(e) => Ok((i32::from(e.kind().status()), e.id().to_owned(), e.message().to_owned())),
-            Status::Plain { code, message } => Ok((i32::from(code.0), String::new(), message)),
-        }
-    }
-}
-
-/// A call of `path` with the headers that recorded commands have.
-fn like_a_command(path: &str) -> Exchange {
-    let recorded = vectors::commands().into_iter().flat_map(|c| c.exchanges);
-    let mut exchange = recorded
-        .into_iter()
-        .find(|e| e.path == LIST && e.headers.contains_key("authorization"))
-        .expect("recorded");
-    path.clone_into(&mut exchange.path);
-    exchange
-}
-
-fn with(mut exchange: Exchange, header: &str, value: &str) -> Exchange {
-    exchange.headers.insert(header.to_owned(), vec![value.to_owned()]);
-    exchange
-}
-
-fn json(path: &str) -> Exchange {
-    with(like_a_command(path), "content-type", Codec::Json.content_type())
-}
 
 #[tokio::test]
 async fn what_is_answered_in_protobuf_is_answered_in_json() -> Result<()> {
@@ -212,34 +157,6 @@ async fn json_requests_are_read_as_the_reference_says() -> Result<()> {
         let prefix = "grpc: failed to unmarshal the received message ";
         ensure!(refused.0 == 13 && refused.2.starts_with(prefix), "{refused:?}");
     }
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_message_has_sixteen_mebibytes_and_no_more() -> Result<()> {
-    let door = Door::open().await?;
-    let large = |bytes: usize| {
-        let empty = Codec::Proto.encode(&InspectRequest {
-            token: "x".repeat(bytes),
-            options: None,
-        });
-        let over = empty.len() - bytes;
-        Codec::Proto.encode(&InspectRequest {
-            token: "x".repeat(bytes - over),
-            options: None,
-        })
-    };
-    let edge = large(MAX_MESSAGE_BYTES);
-    ensure!(edge.len() == MAX_MESSAGE_BYTES, "{}", edge.len());
-    let read = door.refusal(&like_a_command(INSPECT), edge).await?;
-    ensure!(
-        read == (400, "auth.Auth.Inspect".into(), "invalid token provided".into()),
-        "{read:?}"
-    );
-    let refused = door
-        .refusal(&like_a_command(INSPECT), large(MAX_MESSAGE_BYTES + 1))
-        .await?;
-    ensure!(refused.0 == 413 && refused.2.contains("message.bytes"), "{refused:?}");
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use micro_e2e::platform::eventually;
+use micro_e2e::{local::Local, platform::eventually};
 use micro_proto::{config, registry, runtime, store};
 use micro_rpc::Codec;
 use micro_wire::{
@@ -12,7 +12,6 @@ use micro_wire::{
     compare,
     differences::{self, Found},
     fake::Fake,
-    server::Server,
     session::Session,
     vectors::{self, Exchange, Side},
 };
@@ -25,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Our server as a recorded client sees it.
 struct Replay {
-    server: Server,
+    server: Local,
     session: Session,
     runtime: Runtime,
 }
@@ -36,7 +35,7 @@ impl Replay {
             UPLOAD => upload()?,
             _ => self.session.requests(exchange)?,
         };
-        let asked = call(self.server.proxy, exchange, self.session.token(), requests);
+        let asked = call(self.server.at.proxy, exchange, self.session.token(), requests);
         let reply = self.runtime.block_on(asked)?;
         self.session.learn(exchange, &reply)?;
         Ok(reply)
@@ -47,7 +46,7 @@ impl Replay {
         let mut like = like.clone();
         path.clone_into(&mut like.path);
         self.runtime
-            .block_on(call(self.server.proxy, &like, self.session.token(), vec![message]))
+            .block_on(call(self.server.at.proxy, &like, self.session.token(), vec![message]))
     }
 
     /// What the recording left out before a command, or what stood behind it.
@@ -138,7 +137,7 @@ fn our_server_answers_as_recorded() -> Result<()> {
 fn replayed(helloworld: &Fake) -> Result<Vec<String>> {
     let table = differences::table();
     let mut replay = Replay {
-        server: Server::start()?,
+        server: Local::start(&[])?,
         session: Session::default(),
         runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?,
     };
