@@ -13,6 +13,7 @@ mod frame;
 mod identity;
 mod listen;
 pub mod log;
+mod protobuf;
 mod schema;
 mod server;
 mod service;

@@ -148,4 +148,19 @@ async fn debug_tells_health_numbers_and_spans() {
             .any(|l| l["message"].as_str().is_some_and(|m| m.starts_with("service=numbers"))),
         "{log}"
     );
+    for (path, within) in [
+        ("/Debug/Log", &b"service=numbers"[..]),
+        ("/Debug/Trace", b"Numbers.Double"),
+    ] {
+        let empty = Bytes::from_static(b"\0\0\0\0\0");
+        let told = running.send(path, "application/grpc", empty, &[]).await;
+        let message = &told.messages[0];
+        assert!(
+            message.windows(within.len()).any(|part| part == within),
+            "{path}: {message:?}"
+        );
+        let broken = Bytes::from_static(b"\0\0\0\0\x01\x0a");
+        let refused = running.send(path, "application/grpc", broken, &[]).await;
+        assert_eq!(refused.failed()["Code"], 400);
+    }
 }
