@@ -331,7 +331,7 @@ fn runtime_config(config: &Config, data: &DataDir) -> Result<RuntimeConfig> {
         data_dir: data.path().join("runtime"),
         launcher: Launcher::new(mode),
         network_address: config.network_address.to_string(),
-        toolchains: Toolchains::find(&config.toolchains, std::env::vars()),
+        toolchains: Toolchains::new(&config.toolchains, std::env::vars()),
         sdk: Some(sdk::lay_out(data, config.cache_dir.join("sdk"))?),
         egress: BuildEgress::parse(config.build_egress.iter().map(String::as_str)).context("MICRO_BUILD_EGRESS")?,
         limits: Limits::DEVELOPER,

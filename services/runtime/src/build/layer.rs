@@ -125,11 +125,11 @@ impl Layers {
         builder: &Builder,
         progress: &(dyn Fn(String) + Send + Sync),
     ) -> Result<Layer, LayerError> {
-        let toolchain = builder.toolchains.rust.as_deref().ok_or(LayerError::Toolchain)?;
+        let toolchain = builder.toolchains.rust().await.ok_or(LayerError::Toolchain)?;
         fs::create_dir_all(&self.sdk.cache)?;
         let cache = self.sdk.cache.canonicalize()?;
         let source = sources(&self.sdk.source)?;
-        let key = key(&compiler(toolchain).await?, builder.confines(), &source);
+        let key = key(&compiler(&toolchain).await?, builder.confines(), &source);
         let root = cache.join(&key);
         let seen = if builder.confines() { SDK.into() } else { root.clone() };
         let layer = Layer { key, root, seen };
@@ -270,7 +270,7 @@ async fn vendor(toolchains: &Toolchains, layer: &Layer, work: &Path) -> Result<(
         "patch.crates-io.micro-sdk.path={:?}",
         layer.root.join("rust").display().to_string()
     );
-    let cargo = toolchains.rust.as_ref().ok_or(LayerError::Toolchain)?.join("bin/cargo");
+    let cargo = toolchains.rust().await.ok_or(LayerError::Toolchain)?.join("bin/cargo");
     let output = Command::new(cargo)
         .args(["vendor", "--config", &patch])
         .arg(layer.root.join("vendor"))
@@ -310,13 +310,13 @@ fn write_settings(layer: &Layer) -> io::Result<()> {
 
 /// In a sandbox as a tenant's build would be, at the same paths.
 async fn compile(builder: &Builder, layer: &Layer, work: &Path) -> Result<(), Failure> {
-    let toolchain = builder.toolchains.rust.as_deref().unwrap_or(Path::new("/usr"));
+    let toolchain = builder.toolchains.rust().await.unwrap_or("/usr".into());
     let mut command = ["cargo", "build", "--offline"].map(str::to_owned).to_vec();
     command.extend(["--config".to_owned(), layer.vendor()]);
     command.extend(["--config".to_owned(), layer.patch()]);
     let mut step = Sandboxed::alone(builder, work.join("run"), command);
     layer.show(&mut step);
-    step.see(toolchain, RUST, false);
+    step.see(&toolchain, RUST, false);
     let source = step.see(&work.join("template"), SOURCE, true);
     let cache = step.see(&work.join("cache"), CACHE, true);
     rust::settings(&mut step, &cache);

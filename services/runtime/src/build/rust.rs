@@ -78,7 +78,7 @@ pub(crate) async fn build(
     let cache = job.home.cache();
     private_dir(&cache).map_err(|e| Failure::ours(Stage::Build, e))?;
     let confines = builder.confines();
-    let toolchain = builder.toolchains.rust.as_deref();
+    let toolchain = builder.toolchains.rust().await;
     if toolchain.is_none() && confines {
         return Err(Failure::said(Stage::Build, "this platform has no Rust toolchain"));
     }
@@ -95,7 +95,7 @@ pub(crate) async fn build(
         seed(&cache, layer).await?;
     }
     let mut step = Sandboxed::build(builder, job, Vec::new());
-    if let Some(toolchain) = toolchain {
+    if let Some(toolchain) = &toolchain {
         step.see(toolchain, RUST, false);
     }
     let source = step.see(source, SOURCE, true);

@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    sync::{Arc, OnceLock},
 };
 
 /// Where the Rust toolchain is inside a sandbox.
@@ -12,8 +13,8 @@ const SYSTEM_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// Compilers and the operator's own environment for them.
 #[derive(Clone, Debug, Default)]
 pub struct Toolchains {
-    /// A Rust toolchain: the folder of `bin/cargo` and `lib`.
-    pub rust: Option<PathBuf>,
+    given: Vec<PathBuf>,
+    rust: Arc<OnceLock<Option<PathBuf>>>,
     /// The operator's own variables (PATH, HOME, CARGO_HOME, RUSTUP_HOME, proxies): for unconfined builds and for
     /// fetching the SDK's dependencies. Never seen by a confined build.
     pub operator: Vec<(String, String)>,
@@ -38,18 +39,34 @@ const OPERATOR: &[&str] = &[
 ];
 
 impl Toolchains {
-    /// Looks in the folders given, then asks the `rustc` of the operator's `PATH` where it lives. Starts a process;
-    /// call it once, at boot.
-    pub fn find(given: &[PathBuf], environment: impl IntoIterator<Item = (String, String)>) -> Self {
+    /// Those in the folders given, then those of the operator's `PATH`. They are looked for when the first is needed:
+    /// no server should start later for a build that may never come.
+    pub fn new(given: &[PathBuf], environment: impl IntoIterator<Item = (String, String)>) -> Self {
         let operator: Vec<(String, String)> = environment
             .into_iter()
             .filter(|(name, _)| OPERATOR.contains(&name.as_str()) || name.starts_with("CARGO_REGISTR"))
             .collect();
-        let rust = given
-            .iter()
-            .find_map(|folder| rust_in(folder))
-            .or_else(|| rust_in(&sysroot(&operator)?));
-        Self { rust, operator }
+        Self {
+            given: given.to_owned(),
+            rust: Arc::default(),
+            operator,
+        }
+    }
+
+    /// A Rust toolchain: the folder of `bin/cargo` and `lib`. The first look may ask the `rustc` of the `PATH` where it
+    /// lives.
+    pub async fn rust(&self) -> Option<PathBuf> {
+        if let Some(found) = self.rust.get() {
+            return found.clone();
+        }
+        let this = self.clone();
+        let looked = tokio::task::spawn_blocking(move || this.rust.get_or_init(|| this.look()).clone()).await;
+        looked.ok().flatten()
+    }
+
+    fn look(&self) -> Option<PathBuf> {
+        let given = self.given.iter().find_map(|folder| rust_in(folder));
+        given.or_else(|| rust_in(&sysroot(&self.operator)?))
     }
 
     /// What every build starts with.
@@ -107,8 +124,8 @@ fn sysroot(operator: &[(String, String)]) -> Option<PathBuf> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_toolchain_is_found_at_or_in_a_folder() {
+    #[tokio::test]
+    async fn a_toolchain_is_found_at_or_in_a_folder() {
         let root = tempfile::tempdir().expect("a folder");
         let bin = root.path().join("stable/bin");
         std::fs::create_dir_all(&bin).expect("a folder");
@@ -117,7 +134,7 @@ mod tests {
         }
         let expected = root.path().join("stable").canonicalize().expect("there");
         for given in [root.path().to_owned(), root.path().join("stable")] {
-            assert_eq!(Toolchains::find(&[given], []).rust, Some(expected.clone()));
+            assert_eq!(Toolchains::new(&[given], []).rust().await, Some(expected.clone()));
         }
     }
 
@@ -128,7 +145,7 @@ mod tests {
             ("DATABASE_URL", "postgres://secret"),
             ("CARGO_HOME", "/c"),
         ];
-        let found = Toolchains::find(&[], given.map(|(n, v)| (n.to_owned(), v.to_owned())));
+        let found = Toolchains::new(&[], given.map(|(n, v)| (n.to_owned(), v.to_owned())));
         assert_eq!(found.operator.len(), 2);
         assert!(!format!("{:?}", found.environment(true)).contains("/c\""));
     }

@@ -130,7 +130,7 @@ impl World {
         Self {
             neighbours: Arc::new(neighbours),
             folder: Arc::new(tempfile::tempdir().expect("a folder")),
-            toolchains: Toolchains::find(&[], environment),
+            toolchains: Toolchains::new(&[], environment),
             sdk: None,
             egress: Vec::new(),
             limits: Limits::DEVELOPER,
