@@ -95,11 +95,11 @@ fn field<'m>(message: &mut &'m [u8]) -> Option<(u64, Field<'m>)> {
     let value = match tag & 7 {
         VARINT => Field::Number(varint(message)?),
         LENGTH => {
-            let length = usize::try_from(varint(message)?).ok()?;
-            Field::Bytes(message.split_off(..length)?)
+            let length = varint(message)?;
+            Field::Bytes(taken(message, usize::try_from(length).ok()?)?)
         }
-        FIXED64 => Field::Bytes(message.split_off(..8)?),
-        FIXED32 => Field::Bytes(message.split_off(..4)?),
+        FIXED64 => Field::Bytes(taken(message, 8)?),
+        FIXED32 => Field::Bytes(taken(message, 4)?),
         _ => return None,
     };
     Some((tag >> 3, value))
@@ -108,13 +108,19 @@ fn field<'m>(message: &mut &'m [u8]) -> Option<(u64, Field<'m>)> {
 fn varint(message: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for shift in (0..64).step_by(7) {
-        let byte = *message.split_off_first()?;
+        let byte = taken(message, 1)?[0];
         number |= u64::from(byte & 0x7f) << shift;
         if byte < 0x80 {
             return Some(number);
         }
     }
     None
+}
+
+fn taken<'m>(message: &mut &'m [u8], length: usize) -> Option<&'m [u8]> {
+    let (taken, rest) = message.split_at_checked(length)?;
+    *message = rest;
+    Some(taken)
 }
 
 #[cfg(test)]

@@ -183,17 +183,21 @@ impl Catalog {
     }
 
     /// Puts back what was written down before a restart, unless it has registered again by itself.
-    pub fn restore(&self, namespace: &Namespace, registered: Registered) {
+    pub fn restore(&self, found: impl IntoIterator<Item = (Namespace, Registered)>) {
         let _turn = self.turn();
-        let Service { name, version, .. } = &*registered.service;
-        let known = self
-            .space(namespace.id)
-            .is_some_and(|s| s.services.get(name).is_some_and(|v| v.contains_key(version)));
-        if !known {
-            let mut histories = self.histories.lock();
-            let changed = histories.entry(namespace.id).or_default().skip();
-            self.put(namespace, Registered { changed, ..registered });
+        let mut histories = self.histories.lock();
+        // One copy for all that is found.
+        let mut spaces = Snapshot::clone(&self.spaces.load());
+        for (namespace, registered) in found {
+            let Service { name, version, .. } = &*registered.service;
+            let space = spaces.get(&namespace.id);
+            let known = space.is_some_and(|s| s.services.get(name).is_some_and(|v| v.contains_key(version)));
+            if !known {
+                let changed = histories.entry(namespace.id).or_default().skip();
+                put(&mut spaces, &namespace, Registered { changed, ..registered });
+            }
         }
+        self.spaces.store(Arc::new(spaces));
     }
 
     /// Ends the leases that `ends` picks, in one namespace or in all; a version without nodes is gone.
@@ -279,26 +283,30 @@ impl Catalog {
     /// Swaps in one version; without nodes, takes it out. Only in one's turn.
     fn put(&self, namespace: &Namespace, registered: Registered) {
         let mut spaces = Snapshot::clone(&self.spaces.load());
-        let empty = || {
-            Arc::new(Space {
-                namespace: namespace.clone(),
-                services: BTreeMap::new(),
-            })
-        };
-        let space = Arc::make_mut(spaces.entry(namespace.id).or_insert_with(empty));
-        let Service { name, version, .. } = (*registered.service).clone();
-        let versions = space.services.entry(name.clone()).or_default();
-        match registered.nodes.is_empty() {
-            true => versions.remove(&version),
-            false => versions.insert(version, registered),
-        };
-        if versions.is_empty() {
-            space.services.remove(&name);
-        }
-        if space.services.is_empty() {
-            spaces.remove(&namespace.id);
-        }
+        put(&mut spaces, namespace, registered);
         self.spaces.store(Arc::new(spaces));
+    }
+}
+
+fn put(spaces: &mut Snapshot, namespace: &Namespace, registered: Registered) {
+    let empty = || {
+        Arc::new(Space {
+            namespace: namespace.clone(),
+            services: BTreeMap::new(),
+        })
+    };
+    let space = Arc::make_mut(spaces.entry(namespace.id).or_insert_with(empty));
+    let Service { name, version, .. } = (*registered.service).clone();
+    let versions = space.services.entry(name.clone()).or_default();
+    match registered.nodes.is_empty() {
+        true => versions.remove(&version),
+        false => versions.insert(version, registered),
+    };
+    if versions.is_empty() {
+        space.services.remove(&name);
+    }
+    if space.services.is_empty() {
+        spaces.remove(&namespace.id);
     }
 }
 

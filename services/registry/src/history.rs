@@ -130,6 +130,7 @@ impl History {
         self.last += 1;
         self.changes.clear();
         self.bytes = 0;
+        self.news.send_replace(());
         self.last
     }
 

@@ -10,6 +10,7 @@ use micro_storage::{
     records::{Key, Scan, Write},
 };
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 
 use crate::{
     App,
@@ -34,6 +35,29 @@ struct StoredLease {
     ttl: i64,
 }
 
+impl Stored {
+    fn read_back(self, now: OffsetDateTime) -> (Namespace, Registered) {
+        let Self {
+            namespace,
+            mut service,
+            leases,
+        } = self;
+        let nodes = std::mem::take(&mut service.nodes);
+        let lease = |(node, lease): (_, StoredLease)| {
+            let port = port_of(&node)?;
+            Some(Arc::new(
+                Lease::new(node, lease.instance, port, lease.ttl, now).read_back(),
+            ))
+        };
+        let registered = Registered {
+            service: Arc::new(service),
+            nodes: nodes.into_iter().zip(leases).filter_map(lease).collect(),
+            changed: 0,
+        };
+        (namespace, registered)
+    }
+}
+
 impl App {
     /// Finds what was registered before this process started. Each lease begins anew: what no longer runs will
     /// not renew it, and instances that have ended have no way to them meanwhile.
@@ -44,12 +68,12 @@ impl App {
             let page = self.parts.records.scan(&platform, scan.clone(), now).await?;
             let Some(last) = page.last() else { return Ok(()) };
             scan = scan.after(&last.key);
-            for record in &page {
-                match serde_json::from_slice::<Stored>(&record.value) {
-                    Ok(stored) => self.restore(stored),
-                    Err(error) => tracing::warn!(%error, "a stored registration does not parse"),
-                }
-            }
+            let stored = page.iter().filter_map(|record| {
+                let parsed = serde_json::from_slice::<Stored>(&record.value);
+                let damaged = |error: &_| tracing::warn!(%error, "a stored registration does not parse");
+                parsed.inspect_err(damaged).ok()
+            });
+            self.catalog.restore(stored.map(|stored| stored.read_back(now)));
         }
     }
 
@@ -70,31 +94,6 @@ impl App {
     /// to ask again.
     pub fn lay_down(&self) {
         self.catalog.clear();
-    }
-
-    fn restore(&self, stored: Stored) {
-        let now = self.parts.clock.now();
-        let Stored {
-            namespace,
-            mut service,
-            leases,
-        } = stored;
-        let nodes = std::mem::take(&mut service.nodes);
-        let lease = |(node, lease): (_, StoredLease)| {
-            let port = port_of(&node)?;
-            Some(Arc::new(
-                Lease::new(node, lease.instance, port, lease.ttl, now).read_back(),
-            ))
-        };
-        let nodes = nodes.into_iter().zip(leases).filter_map(lease).collect();
-        self.catalog.restore(
-            &namespace,
-            Registered {
-                service: Arc::new(service),
-                nodes,
-                changed: 0,
-            },
-        );
     }
 
     /// Writes down what has changed. One at a time, so that an older state never lands on a newer one; whoever
