@@ -165,7 +165,8 @@ async fn call(
             };
             let headers = forward.headers(request::node_headers(&head, codec), &asker);
             let path = format!("/{}.{}/{}", target.service, target.handler, target.method);
-            let answer = forward.send(&path, headers, Full::new(frame(&asked.body))).await?;
+            let sent = forward.send(&path, headers, Full::new(frame(&asked.body)));
+            let answer = held::unless_revoked(sent, pass.as_ref()).await?;
             if let Some(status) = Status::read(answer.headers()) {
                 return Err(status.into());
             }

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use micro_error::{Error, Kind as ErrorKind};
-use micro_rpc::{Call, Code, Codec, Deadline, Path, Payload, Status, deframe_within, metadata, server};
+use micro_rpc::{Call, Code, Codec, Deadline, MethodKind, Path, Payload, Status, deframe_within, metadata, server};
 use tower::{Layer, Service, service_fn};
 
 use crate::{
@@ -105,11 +105,17 @@ where
             let payer = asker.principal.as_ref().map(|p| p.namespace.id);
             let mut metadata = metadata(&head.headers);
             metadata.insert("remote".into(), peer.remote());
+            let mut frames = deframe_within(body, core.edge.room(&asker));
+            // What is sent for long is heard for as long only as its sender may speak.
+            let method = service.descriptor().method(parsed.method);
+            if method.is_some_and(|m| matches!(m.kind, MethodKind::ClientStream | MethodKind::Bidi)) {
+                frames = held::until_revoked(frames, pass.clone());
+            }
             let call = Call {
                 caller: asker.caller(&core.edge.ports, metadata),
                 method: parsed.method.to_owned(),
                 codec,
-                payload: Payload::Many(deframe_within(body, core.edge.room(&asker))),
+                payload: Payload::Many(frames),
             };
             let outcome = core::call(&core.edge, service, call, deadline, &held).await;
             match outcome {
@@ -134,7 +140,7 @@ where
                 deadline,
             };
             let headers = forward.headers(head.headers, &asker);
-            let response = forward.send(path, headers, body).await?;
+            let response = held::unless_revoked(forward.send(path, headers, body), pass.as_ref()).await?;
             Ok(Routed::Answered(response.map(BodyExt::boxed_unsync), held, pass))
         }
     }

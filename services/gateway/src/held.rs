@@ -33,7 +33,7 @@ pub struct Pass {
 
 impl Pass {
     /// Resolves once the token is revoked.
-    pub async fn revoked(self) -> Status {
+    pub async fn revoked(&self) -> Status {
         loop {
             tokio::time::sleep(bounds::LOOK_AGAIN).await;
             if self
@@ -48,10 +48,23 @@ impl Pass {
     }
 }
 
+/// What comes of the work, unless the token is revoked meanwhile.
+pub async fn unless_revoked<T>(
+    work: impl Future<Output = Result<T, Status>>,
+    pass: Option<&Pass>,
+) -> Result<T, Status> {
+    let Some(pass) = pass else { return work.await };
+    tokio::select! {
+        biased;
+        done = work => done,
+        status = pass.revoked() => Err(status),
+    }
+}
+
 /// The same messages, ended once the token is revoked.
 pub fn until_revoked(frames: Frames, pass: Option<Pass>) -> Frames {
     let Some(pass) = pass else { return frames };
-    let revoked = Box::pin(pass.revoked());
+    let revoked = Box::pin(async move { pass.revoked().await });
     Box::pin(stream::unfold(Some((frames, revoked)), |open| async {
         let (mut frames, mut revoked) = open?;
         tokio::select! {

@@ -194,7 +194,7 @@ where
                 let Some(pass) = self.pass.take() else {
                     return Poll::Pending;
                 };
-                self.revoked = Some(Box::pin(pass.revoked()));
+                self.revoked = Some(Box::pin(async move { pass.revoked().await }));
                 // Once, so that it wakes this task.
                 return match self.poll_revoked(cx) {
                     Poll::Ready(trailers) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),

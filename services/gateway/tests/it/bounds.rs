@@ -383,31 +383,6 @@ async fn strangers_do_not_have_endless_names_looked_for() {
 
 /// The doors' own clock cannot be held still here either.
 #[tokio::test]
-async fn what_goes_on_for_long_ends_soon_after_its_token_was_revoked() {
-    use futures::StreamExt;
-    use micro_proto::store::{ListOptions, ListRequest, Store, StoreClient};
-    let world = World::open().await;
-    let options = ListOptions {
-        prefix: "endless".into(),
-        ..Default::default()
-    };
-    let request = ListRequest { options: Some(options) };
-    let mut pages = StoreClient::new(world.client())
-        .list(&caller("ada", &[]), request)
-        .await
-        .expect("opens");
-    for page in ["0", "1"] {
-        assert_eq!(pages.next().await.expect("a page").expect("whole").keys, [page]);
-    }
-    world.behind.revoked.store(true, std::sync::atomic::Ordering::SeqCst);
-    let began = tokio::time::Instant::now();
-    let ended = tokio::time::timeout(bounds::LOOK_AGAIN * 2, pages.next()).await;
-    let ended = ended.expect("in time").expect("a last word").expect_err("its end");
-    assert_eq!(ended.kind(), Kind::Unauthenticated);
-    assert!(began.elapsed() <= Duration::from_secs(3), "{:?}", began.elapsed());
-}
-
-#[tokio::test]
 async fn a_namespace_has_so_many_long_answers_on_their_way() {
     let world = World::open().await;
     let ask = async |sender: &mut h2::client::SendRequest<bytes::Bytes>, token: &str| {

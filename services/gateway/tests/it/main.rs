@@ -8,6 +8,7 @@ mod drain;
 mod forward;
 mod hop;
 mod nodes;
+mod revoked;
 mod tls;
 mod web;
 mod world;

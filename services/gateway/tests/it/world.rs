@@ -11,6 +11,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures::StreamExt;
 use micro_client::{Client, Endpoint};
 use micro_clock::{Clock, Ids, TestClock};
 use micro_domain::{AccountId, InstanceId, Limit, Limits, Namespace, NamespaceId, NamespaceName};
@@ -20,7 +21,7 @@ use micro_limits::MemoryLimiter;
 use micro_proto::{
     auth::{self, Auth, AuthServer},
     signup::{self, Session, SessionServer, Signup, SignupServer},
-    store::{self, Store, StoreServer},
+    store::{self, BlobStore, BlobStoreServer, Store, StoreServer},
 };
 use micro_rpc::{
     Service, Streaming,
@@ -88,7 +89,12 @@ impl Verify for Behind {
             _ => return None,
         };
         let mut known = self.known.lock().expect("not poisoned");
-        Some(known.entry(token.to_owned()).or_insert_with(|| Arc::new(principal)).clone())
+        Some(
+            known
+                .entry(token.to_owned())
+                .or_insert_with(|| Arc::new(principal))
+                .clone(),
+        )
     }
 }
 
@@ -288,6 +294,30 @@ impl Store for Core {
     }
 }
 
+/// It takes everything that it is sent.
+#[async_trait]
+impl BlobStore for Core {
+    async fn read(&self, _: &Caller, _: store::BlobReadRequest) -> Result<Streaming<store::BlobReadResponse>, Error> {
+        Ok(Box::pin(futures::stream::empty()))
+    }
+
+    async fn write(
+        &self,
+        _: &Caller,
+        mut parts: Streaming<store::BlobWriteRequest>,
+    ) -> Result<store::BlobWriteResponse, Error> {
+        self.0.entered.notify_one();
+        while let Some(part) = parts.next().await {
+            part?;
+        }
+        Ok(store::BlobWriteResponse {})
+    }
+
+    async fn delete(&self, _: &Caller, _: store::BlobDeleteRequest) -> Result<store::BlobDeleteResponse, Error> {
+        Ok(store::BlobDeleteResponse {})
+    }
+}
+
 struct Left(Arc<Behind>);
 
 impl Drop for Left {
@@ -388,6 +418,7 @@ impl World {
         let services: Vec<Arc<dyn Service>> = vec![
             Arc::new(AuthServer::new(core.clone())),
             Arc::new(StoreServer::new(core.clone())),
+            Arc::new(BlobStoreServer::new(core.clone())),
             Arc::new(SessionServer::new(core.clone())),
             Arc::new(SignupServer::new(core)),
         ];
