@@ -11,6 +11,7 @@ mod logs;
 mod operators;
 mod pasted_token;
 mod plain_user;
+mod profiles;
 mod replicas;
 mod walk;
 mod webhooks;
