@@ -24,9 +24,11 @@ use crate::{
     log::{Append, Appended, Entry, Extent, Log, check_topic},
 };
 
-/// Chunks that one call of `log_read` returns at most, and about as many bytes as one asks for.
+/// Chunks that one call of `log_read` returns at most.
 const CHUNKS_A_READ: usize = 64;
-const READ_BYTES: usize = 8 << 20;
+/// About as many bytes as the first call of a long read asks for; each further one asks for twice as many, up to these.
+const FIRST_READ: usize = 256 << 10;
+const LONGEST_READ: usize = 8 << 20;
 
 /// The lane behind those of records.
 const LANE: Over = Over::Lane(Hot::LANES - 1);
@@ -109,9 +111,10 @@ impl Log for SqlLog {
 
     async fn read(&self, tenant: &Tenant, topic: &str, from: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
         check_topic(topic)?;
-        let (mut entries, mut next) = (Vec::new(), from);
+        let (mut entries, mut next, mut bytes) = (Vec::new(), from, FIRST_READ);
         while entries.len() < limit {
-            let page = self.chunks(tenant, topic, next, READ_BYTES).await?;
+            let page = self.chunks(tenant, topic, next, bytes).await?;
+            bytes = (bytes * 2).min(LONGEST_READ);
             entries.extend(page.entries);
             next = entries.last().map_or(from, |last: &Entry| last.offset + 1);
             if page.is_last {

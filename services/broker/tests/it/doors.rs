@@ -122,7 +122,10 @@ async fn limits_are_exact_and_named_and_seats_are_given_back() {
     let second = world.subscribe(&ada, "t", "").await.expect("the second");
     let (id, code, detail) = words(world.subscribe(&ada, "t", "").await);
     assert_eq!((id.as_str(), code), ("limits.subscribers", 429));
-    assert_eq!(detail, "This namespace has reached its limit of 2 subscribers");
+    assert_eq!(
+        detail,
+        "This namespace has reached its limit of 2 subscribers: 2 in use. `micro account usage` lists all limits"
+    );
     let neighbour = world.subscribe(&owner("bobs-ns"), "t", "").await;
     assert!(neighbour.is_ok(), "each namespace has its own limit");
     drop((first, second));

@@ -2,5 +2,6 @@
 
 mod contract;
 mod doors;
+mod history;
 mod replicas;
 mod world;

@@ -8,7 +8,7 @@ use micro_domain::Limits;
 use micro_testkit::RedisServer;
 use tokio::time::timeout;
 
-use crate::world::{SOON, World, next, owner, text};
+use crate::world::{SOON, World, next, owner, text, words};
 
 async fn replica(server: &RedisServer) -> World {
     let exchange = RedisExchange::connect(&server.url()).await.expect("a running server");
@@ -87,4 +87,18 @@ async fn subscriptions_outlive_a_restart_of_redis() {
     };
     timeout(SOON, heard).await.expect("heard again");
     drop(server);
+}
+
+#[tokio::test]
+async fn while_redis_is_away_publishers_are_told_and_nobody_who_listens_is() {
+    let Some(server) = RedisServer::start().await else {
+        return;
+    };
+    let (world, ada) = (replica(&server).await, owner("ada-ns"));
+    let mut messages = world.subscribe(&ada, "t", "").await.expect("own");
+    drop(server);
+    let (id, code, detail) = words(world.publish(&ada, "t", Some(text("lost"))).await);
+    assert_eq!((id.as_str(), code), ("broker.Broker.Publish", 503));
+    assert_eq!(detail, "The broker cannot be reached. Please try again.");
+    assert!(messages.next().now_or_never().is_none(), "its stream stays open");
 }

@@ -152,7 +152,7 @@ fn read(log: &Arc<dyn Log>, tenant: &Tenant, pages: usize) -> Contender {
                 let (log, tenant) = (log.clone(), tenant.clone());
                 async move {
                     let from = (call as usize % pages * PAGE) as u64;
-                    let entries = log.read(&tenant, "replay", from, PAGE).await?;
+                    let entries = log.read_page(&tenant, "replay", from, PAGE, 128 << 10).await?;
                     ensure!(entries.len() == PAGE && entries[0].offset == from, "another page");
                     ensure!(entries.iter().all(|entry| entry.payload[..] == EVENT), "other events");
                     Ok(())
