@@ -1,8 +1,9 @@
 //! `make demo`: the whole first day without a person, each step with its milliseconds. Also the end-to-end test.
 
 use micro_e2e::{
+    greeter::git_address,
     platform::{Options, Platform},
-    walk::{Step, Walk, git_address},
+    walk::{Step, Walk},
 };
 
 fn main() -> anyhow::Result<()> {

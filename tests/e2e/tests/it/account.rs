@@ -7,7 +7,7 @@ use micro_config::KeyRing;
 use micro_e2e::{
     operator::Operator,
     platform::{Options, Platform},
-    walk::{Customer, GOOD_CARD, sign_up},
+    signup::{Customer, GOOD_CARD, sign_up},
 };
 use secrecy::ExposeSecret;
 use serde_json::Value;

@@ -7,7 +7,7 @@ use micro_e2e::{
     browser::{Chromium, Screen},
     mailbox,
     platform::{Options, Platform},
-    walk::{DECLINED_CARD, SECURE_CARD, subscribe_address},
+    signup::{DECLINED_CARD, SECURE_CARD, subscribe_address},
 };
 use thirtyfour::{By, Key, WebDriver};
 

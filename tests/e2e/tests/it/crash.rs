@@ -15,7 +15,8 @@ use anyhow::{Result, ensure};
 use micro_e2e::{
     moments::Moments,
     platform::{Options, Platform, eventually},
-    walk::{Customer, GOOD_CARD, root, sign_up},
+    signup::{Customer, GOOD_CARD, sign_up},
+    walk::root,
 };
 
 /// How often the server is killed under load.

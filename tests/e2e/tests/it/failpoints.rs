@@ -15,7 +15,7 @@ use micro_e2e::{
     operator::Operator,
     page::Browser,
     platform::{Options, Platform},
-    walk::{GOOD_CARD, password_of, sign_up_to_the_page, subscribe_address, walk_the_pages},
+    signup::{GOOD_CARD, password_of, sign_up_to_the_page, subscribe_address, walk_the_pages},
 };
 use micro_signup::SignupSaga;
 use micro_storage::saga;

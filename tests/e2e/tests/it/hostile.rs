@@ -5,7 +5,8 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result, ensure};
 use micro_e2e::{
     platform::{Options, Platform},
-    walk::{GOOD_CARD, root, sign_up},
+    signup::{GOOD_CARD, sign_up},
+    walk::root,
 };
 use serde_json::{Value, json};
 

@@ -9,7 +9,8 @@ use micro_e2e::{
     mailbox,
     operator::{Operator, secret},
     platform::{Options, Platform},
-    walk::{DECLINED_CARD, GOOD_CARD, root, sign_up_to_the_page},
+    signup::{DECLINED_CARD, GOOD_CARD, sign_up_to_the_page},
+    walk::root,
 };
 use serde::Deserialize;
 

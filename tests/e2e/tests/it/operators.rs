@@ -7,7 +7,7 @@ use micro_client::{Client, Endpoint};
 use micro_e2e::{
     operator::{Operator, secret},
     platform::{Options, Platform},
-    walk::{Customer, GOOD_CARD, sign_up},
+    signup::{Customer, GOOD_CARD, sign_up},
 };
 use micro_error::Kind;
 use micro_proto::operators::{Customers, CustomersClient, ListCustomersRequest};

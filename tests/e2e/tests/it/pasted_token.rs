@@ -7,7 +7,7 @@ use micro_client::{Client, Endpoint};
 use micro_e2e::{
     mailbox,
     platform::{Options, Platform},
-    walk::{GOOD_CARD, enter_card, sign_up_to_the_page},
+    signup::{GOOD_CARD, enter_card, sign_up_to_the_page},
 };
 use micro_error::{Error, Kind};
 use micro_proto::signup::{CompleteRequest, CompleteResponse, ConfirmRequest, Session, SessionClient, StartRequest};

@@ -8,7 +8,7 @@ use micro_e2e::{
     local::Local,
     platform::{Options, Platform},
     server::Addresses,
-    walk::{GOOD_CARD, sign_up},
+    signup::{GOOD_CARD, sign_up},
 };
 use serde_json::Value;
 

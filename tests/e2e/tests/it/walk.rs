@@ -1,8 +1,9 @@
 //! The first day of two customers: what `make demo` shows.
 
 use micro_e2e::{
+    greeter::git_address,
     platform::{Options, Platform},
-    walk::{Walk, git_address},
+    walk::Walk,
 };
 
 #[test]

@@ -6,8 +6,8 @@ use anyhow::{Result, ensure};
 use micro_e2e::{
     operator::Operator,
     platform::{Options, Platform},
+    signup::{Customer, GOOD_CARD, sign_up},
     stripe::Books,
-    walk::{Customer, GOOD_CARD, sign_up},
 };
 
 const A_MONTH_AND_A_DAY: Duration = Duration::from_secs(32 * 24 * 60 * 60);

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use futures::future::try_join_all;
 use micro_e2e::{
     platform::{Options, Platform},
-    walk::{self, GOOD_CARD, sign_up},
+    signup::{self, GOOD_CARD, sign_up},
 };
 use micro_isolation::{
     callers::{self, Hostile},
@@ -134,7 +134,7 @@ fn filling<'a>(victim: &'a Victim, naming: Option<&'a str>) -> Filling<'a> {
     }
 }
 
-fn customer(signed_up: &walk::Customer) -> Customer {
+fn customer(signed_up: &signup::Customer) -> Customer {
     Customer {
         email: signed_up.email.clone(),
         password: signed_up.password.clone(),
