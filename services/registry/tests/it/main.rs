@@ -3,6 +3,7 @@
 mod leases;
 mod limits;
 mod mesh;
+mod model;
 mod network;
 mod questions;
 mod replicas;

@@ -213,6 +213,8 @@ async fn a_watcher_that_falls_behind_is_told_the_difference_and_nobody_waits_for
         .await
         .expect("its own");
     register(&world, &door, "comes", "greeter-1").await;
+    // Begun when some of it was history already.
+    let mut late = watch(&world, "ada-ns", &known).await;
     for n in 0..400 {
         let node = format!("greeter-{}", n % 3);
         world
@@ -220,7 +222,7 @@ async fn a_watcher_that_falls_behind_is_told_the_difference_and_nobody_waits_for
             .await
             .expect("an instance may");
     }
-    for events in [&mut events, &mut resumed] {
+    for events in [&mut events, &mut resumed, &mut late] {
         let told = now(events);
         assert_eq!(actions(&told), ["delete goes", "create comes", "update changes"]);
         assert_eq!(told[0].revision, "", "more may be gone");
