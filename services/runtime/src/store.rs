@@ -18,6 +18,21 @@ const RELEASES: &str = "runtime.releases";
 const NAMESPACES: &str = "runtime.namespaces";
 const UID: &str = "runtime.uids";
 const LEAVING: &str = "runtime.leaving";
+const BEGUN: &str = "runtime.begun";
+
+/// A service as it was read.
+pub enum Seen {
+    /// It was there, of this version.
+    Version(u64),
+    /// It was not.
+    New(NewPlace),
+}
+
+/// How many services a namespace has ever begun, as it was read: the next one takes this number.
+pub struct NewPlace {
+    begun: u64,
+    version: Option<u64>,
+}
 
 /// The runtime's records.
 #[derive(Clone)]
@@ -80,15 +95,29 @@ impl Store {
         &self,
         tenant: &Tenant,
         service: &ServiceRecord,
-        seen: Option<u64>,
+        seen: Seen,
         release: &ReleaseRecord,
     ) -> Result<bool, StoreError> {
-        let expect = seen.map_or(Expect::Absent, Expect::Version);
-        let batch = vec![
+        let expect = match &seen {
+            Seen::Version(version) => Expect::Version(*version),
+            Seen::New(_) => Expect::Absent,
+        };
+        let mut batch = vec![
             put(service_key(&service.id), service)?.expecting(expect),
             put(release_key(&service.id, release.number), release)?,
         ];
+        if let Seen::New(NewPlace { begun, version }) = seen {
+            let expect = version.map_or(Expect::Absent, Expect::Version);
+            batch.push(put(begun_key(), &(begun + 1))?.expecting(expect));
+        }
         self.write(tenant, batch).await
+    }
+
+    /// The place that the next new service of a namespace takes: one only, however many want it at once.
+    pub async fn new_place(&self, tenant: &Tenant) -> Result<NewPlace, StoreError> {
+        let found = self.get(tenant, begun_key()).await?;
+        let (begun, version) = found.map_or((0, None), |(begun, version)| (begun, Some(version)));
+        Ok(NewPlace { begun, version })
     }
 
     /// Replaces a service as it was seen; false where somebody else was first.
@@ -218,6 +247,10 @@ impl Store {
             Written::Done(_)
         ))
     }
+}
+
+fn begun_key() -> Key {
+    Key::core(BEGUN, "services")
 }
 
 /// Neither a name nor a version holds a colon, so that `v1` is never taken for `v10`.

@@ -17,6 +17,7 @@ use crate::{
     service::Service,
     source::address::{Address, check_folder},
     state::{Outcome, ReleaseRecord, ServiceId, ServiceRecord, Status},
+    store::{NewPlace, Seen},
 };
 
 const CREATE: &str = "runtime.Runtime.Create";
@@ -149,7 +150,6 @@ impl Runtime {
         let mut secrets = options.secrets.into_iter();
         let git = secrets.find(|(name, value)| name == GIT_CREDENTIALS && !value.is_empty());
         let git = git.map(|(_, secret)| SecretString::from(secret));
-        self.room_for(tenant, &id).await?;
         let released = self.release(tenant, &id, git, |known| {
             let mut record = fresh.clone();
             if let Some(known) = known {
@@ -161,14 +161,14 @@ impl Runtime {
         released.await
     }
 
-    /// Whether the namespace may have this service too.
-    async fn room_for(&self, tenant: &Tenant, id: &ServiceId) -> Result<(), Error> {
-        let limit = self.shared.limits.services;
-        let services = self.shared.store.services(tenant).await.map_err(Error::internal)?;
-        if services.iter().any(|s| s.id == *id) {
-            return Ok(());
-        }
-        Ok(LimitReached::check(limit, services.len() as u64)?)
+    /// Whether the namespace may have one more service; if so, the place to take.
+    async fn room(&self, tenant: &Tenant) -> Result<NewPlace, Error> {
+        let store = &self.shared.store;
+        // Before they are counted: whoever takes a place in between has changed it.
+        let place = store.new_place(tenant).await.map_err(Error::internal)?;
+        let services = store.services(tenant).await.map_err(Error::internal)?;
+        LimitReached::check(self.shared.limits.services, services.len() as u64)?;
+        Ok(place)
     }
 
     /// Records a new release of what `change` makes of the service as it is known, and has it built and run.
@@ -194,7 +194,10 @@ impl Runtime {
                 Err(StoreError::Contended(_)) => continue,
                 known => known.map_err(Error::internal)?,
             };
-            let (known, seen) = known.map_or((None, None), |(record, seen)| (Some(record), Some(seen)));
+            let (known, seen) = match known {
+                Some((record, seen)) => (Some(record), Seen::Version(seen)),
+                None => (None, Seen::New(self.room(tenant).await?)),
+            };
             let mut record = change(known)?;
             Address::parse(&record.source).map_err(|e| invalid(CREATE, format!("Error parsing git source: {e}")))?;
             check_folder(&record.entrypoint).map_err(|e| invalid(CREATE, e.to_string()))?;

@@ -2,7 +2,9 @@
 
 use std::{fs, path::Path};
 
+use futures::future::join_all;
 use micro_error::Kind;
+use micro_proto::runtime::CreateOptions;
 use micro_testkit::eventually;
 
 use crate::app::{SOON, World, script, tar};
@@ -87,6 +89,28 @@ async fn a_build_takes_so_many_seconds_and_no_more() {
         news.last().expect("news").error,
         "Error building service: limit build.seconds reached: 1"
     );
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn services_that_begin_at_once_are_no_more_than_allowed() {
+    let mut world = World::new();
+    world.limits.services.max = 3;
+    let app = world.start().await;
+    let ada = app.ada();
+    let names: Vec<_> = (0..8).map(|n| format!("s{n}")).collect();
+    for name in &names {
+        ada.upload(name, script("exec sleep 1000\n")).await.expect("uploaded");
+    }
+    let create = |name: &String| {
+        let (name, source) = (name.clone(), format!("source://{name}:latest"));
+        let ada = app.ada();
+        async move { ada.create(&name, &source, CreateOptions::default()).await }
+    };
+    let created = join_all(names.iter().map(create)).await;
+    let refused: Vec<_> = created.iter().filter_map(|c| c.as_ref().err()).collect();
+    assert_eq!(refused.len(), 5, "{created:?}");
+    assert!(refused.iter().all(|e| e.id() == "limits.services"), "{refused:?}");
     app.stop().await;
 }
 
