@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Broker, Config, Error, Events, Store, Streaming,
+    Blobs, Broker, Config, Error, Events, Store, Streaming,
     client::{Call, Client, More},
     frame::{self, Codec, Wire},
     trace::Trace,
@@ -82,6 +82,11 @@ impl Context {
     /// Records of this service.
     pub fn store(&self) -> Store {
         Store::new(self.clone())
+    }
+
+    /// Files of the namespace.
+    pub fn blobs(&self) -> Blobs {
+        Blobs::new(self.clone())
     }
 
     /// Configuration of the namespace.

@@ -1,6 +1,9 @@
 //! Events: kept, and given to each group of consumers until it has said that they are done.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -9,8 +12,37 @@ use tokio::sync::mpsc;
 
 use crate::{
     Context, Error, Streaming, frame,
-    value::{pack, unpack},
+    value::{number, pack, unpack},
 };
+
+/// Where in a topic to begin; a group that exists goes on where it stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    /// With what is published from now on.
+    #[default]
+    Now,
+    /// With the oldest event that is kept.
+    Oldest,
+    /// With the event of this number.
+    Number(u64),
+    /// With the first that was published at this time or later.
+    Time(SystemTime),
+}
+
+impl Start {
+    /// Micro's offset, in unix seconds, and our number.
+    fn place(self) -> (i64, Option<u64>) {
+        match self {
+            Self::Now => (0, None),
+            Self::Oldest => (0, Some(0)),
+            Self::Number(number) => (0, Some(number)),
+            Self::Time(at) => {
+                let seconds = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+                (i64::try_from(seconds).unwrap_or(i64::MAX).max(1), None)
+            }
+        }
+    }
+}
 
 /// How long a consumer has for an event before it is given out again, in Micro's nanoseconds.
 const ACK_WAIT: Duration = Duration::from_secs(30);
@@ -29,6 +61,8 @@ pub struct Event<T> {
     pub id: String,
     /// What it is about.
     pub topic: String,
+    /// Its place in the topic, from 0.
+    pub number: u64,
     /// What its publisher added.
     pub metadata: BTreeMap<String, String>,
     /// What was published.
@@ -54,6 +88,8 @@ struct Raw {
     id: String,
     #[serde(default)]
     topic: String,
+    #[serde(default, deserialize_with = "number")]
+    number: u64,
     #[serde(default)]
     metadata: BTreeMap<String, String>,
     #[serde(default)]
@@ -74,15 +110,55 @@ impl Events {
             .map(drop)
     }
 
-    /// Consumes a topic as a member of a group, whose members share its events and its place in the topic.
-    pub async fn consume<T: DeserializeOwned>(&self, topic: &str, group: &str) -> Result<Consumer<T>, Error> {
-        let (acks, more) = mpsc::channel(16);
+    /// Publishes an event once, however often it is asked for: `producer` is who publishes, and `sequence` counts its
+    /// events from 1. Whether it was not there already. After an error, ask for the same again.
+    pub async fn publish_once(
+        &self,
+        topic: &str,
+        event: &impl Serialize,
+        producer: &str,
+        sequence: u64,
+    ) -> Result<bool, Error> {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Published {
+            duplicate: bool,
+        }
         let request = json!({
             "topic": topic,
+            "payload": pack(event)?,
+            "producer": producer,
+            "sequence": sequence.to_string(),
+        });
+        let published: Published = self.context.call("events", "Stream.Publish", &request).await?;
+        Ok(!published.duplicate)
+    }
+
+    /// Consumes a topic as a member of a group, whose members share its events and its place in the topic. A new
+    /// group begins with what is published from now on.
+    pub async fn consume<T: DeserializeOwned>(&self, topic: &str, group: &str) -> Result<Consumer<T>, Error> {
+        self.consume_from(topic, group, Start::Now).await
+    }
+
+    /// The same; a new group begins elsewhere. Without a name it is a group of its own, forgotten at its end.
+    pub async fn consume_from<T: DeserializeOwned>(
+        &self,
+        topic: &str,
+        group: &str,
+        start: Start,
+    ) -> Result<Consumer<T>, Error> {
+        let (acks, more) = mpsc::channel(16);
+        let (offset, number) = start.place();
+        let mut request = json!({
+            "topic": topic,
             "group": group,
+            "offset": offset.to_string(),
             "ack_wait": ACK_WAIT.as_nanos().to_string(),
             "retry_limit": RETRIES.to_string(),
         });
+        if let Some(number) = number {
+            request["number"] = number.to_string().into();
+        }
         let events = self
             .context
             .open("events", "Stream.Consume", &request, Some(more))
@@ -101,6 +177,7 @@ impl<T> Consumer<T> {
         let Raw {
             id,
             topic,
+            number,
             metadata,
             payload,
         } = match self.events.next().await? {
@@ -116,6 +193,7 @@ impl<T> Consumer<T> {
                 Some(Ok(Event {
                     id,
                     topic,
+                    number,
                     metadata,
                     payload,
                     receipt,

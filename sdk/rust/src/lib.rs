@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod base64;
+mod blobs;
 mod body;
 mod broker;
 mod client;
@@ -23,12 +24,13 @@ mod stream;
 mod trace;
 mod value;
 
+pub use blobs::{Blob, Blobs, Download, Uploading};
 pub use broker::{Broker, Message};
 pub use config::Config;
 pub use context::Context;
 pub use error::Error;
-pub use events::{Consumer, Event, Events};
+pub use events::{Consumer, Event, Events, Start};
 pub use service::Service;
 pub use settings::{Account, Settings};
-pub use store::Store;
+pub use store::{Store, Versioned};
 pub use stream::{Sender, Stream, Streaming};

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Context, Error,
-    value::{found, pack, unpack},
+    value::{found, number, pack, unpack},
 };
 
 /// Records of this service: a table of its namespace's database, called as the service unless [`Store::table`] says
@@ -32,6 +32,28 @@ struct Record {
     key: String,
     #[serde(default)]
     value: String,
+}
+
+/// A value, and what [`Store::write_if`] compares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Versioned<T> {
+    /// The value.
+    pub value: T,
+    /// Another one after each write.
+    pub version: u64,
+}
+
+#[derive(Deserialize)]
+struct Got {
+    record: Record,
+    #[serde(deserialize_with = "number")]
+    version: u64,
+}
+
+#[derive(Deserialize)]
+struct Updated {
+    #[serde(deserialize_with = "number")]
+    version: u64,
 }
 
 #[derive(Default, Deserialize)]
@@ -93,6 +115,53 @@ impl Store {
         let seconds = lifetime.as_secs().max(1).to_string();
         self.put(json!({ "key": key, "value": pack(value)?, "expiry": seconds }))
             .await
+    }
+
+    /// The value at a key with its version, if there is one.
+    ///
+    /// ```no_run
+    /// # use micro_sdk::{Context, Error};
+    /// # async fn visit(context: Context) -> Result<(), Error> {
+    /// let store = context.store();
+    /// loop {
+    ///     let found = store.read_versioned::<u32>("visits").await?;
+    ///     let (visits, version) = found.map_or((0, None), |f| (f.value, Some(f.version)));
+    ///     if store.write_if("visits", &(visits + 1), version).await?.is_some() {
+    ///         break;
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub async fn read_versioned<T: DeserializeOwned>(&self, key: &str) -> Result<Option<Versioned<T>>, Error> {
+        let mut request = self.place();
+        request["key"] = key.into();
+        let Some(got) = found::<Got>(self.ask("Records.Get", request).await, "store.")? else {
+            return Ok(None);
+        };
+        Ok(Some(Versioned {
+            value: unpack(&got.record.value, &format!("the record {key:?}"))?,
+            version: got.version,
+        }))
+    }
+
+    /// Puts a value at a key if what is there still has this version, or if nothing is there and none is named. The
+    /// new version; none where somebody else was first.
+    pub async fn write_if(
+        &self,
+        key: &str,
+        value: &impl Serialize,
+        version: Option<u64>,
+    ) -> Result<Option<u64>, Error> {
+        let request = json!({
+            "record": { "key": key, "value": pack(value)? },
+            "options": self.place(),
+            "expect_version": version.unwrap_or(0).to_string(),
+        });
+        match self.ask::<Updated>("Records.Update", request).await {
+            Ok(updated) => Ok(Some(updated.version)),
+            Err(e) if e.code == 409 => Ok(None),
+            Err(e) => Err(e),
+        }
     }
 
     /// Removes what is at a key, if anything is.

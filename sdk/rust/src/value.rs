@@ -1,6 +1,6 @@
 //! Values as the core keeps them for a service: JSON, in fields that hold bytes.
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 
 use crate::{Error, base64};
 
@@ -15,6 +15,20 @@ pub(crate) fn unpack<T: DeserializeOwned>(text: &str, place: &str) -> Result<T, 
     let bytes = base64::decode(text).ok_or_else(|| Error::internal(format!("{place} came damaged")))?;
     let json = if bytes.is_empty() { &b"null"[..] } else { &bytes };
     serde_json::from_slice(json).map_err(|e| Error::internal(format!("{place} does not hold what was expected: {e}")))
+}
+
+/// A 64-bit number, which JSON from a core has as text (protobuf's way) and elsewhere as a number.
+pub(crate) fn number<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Number(u64),
+        Text(String),
+    }
+    match Either::deserialize(from)? {
+        Either::Number(number) => Ok(number),
+        Either::Text(text) => text.parse().map_err(serde::de::Error::custom),
+    }
 }
 
 /// Nothing where the core says that there is nothing; `core` begins the names its own errors have, so that a core

@@ -42,6 +42,13 @@ pub struct State {
     pub events: VecDeque<Value>,
     pub acks: Vec<(String, bool)>,
     pub published: Vec<(String, Value)>,
+    /// Files on their way: key, and the pieces that have come.
+    pub uploads: BTreeMap<String, (String, Vec<String>)>,
+    pub files: BTreeMap<String, Vec<String>>,
+    /// How many more calls about files break off.
+    pub breaks: usize,
+    /// Writes so far: the last is a record's version.
+    pub versions: BTreeMap<(String, String), u64>,
 }
 
 #[derive(Clone)]
@@ -124,11 +131,22 @@ impl Core {
         if self.know(|s| s.revoked.iter().any(|r| token.ends_with(r.as_str()))) {
             return reply(Err((16, 401, "auth", "token expired")));
         }
-        let mut body = request.into_body();
-        let first = message(&mut body).await.unwrap_or(Value::Null);
+        let mut body = Messages {
+            body: request.into_body(),
+            held: vec![],
+        };
+        let first = body.next().await.unwrap_or(Value::Null);
         match path.as_str() {
             "/store.Store/List" => reply_many(self.list(&first)),
             "/events.Stream/Consume" => self.consume(body),
+            "/store.Blobs/Send" => {
+                let mut parts = vec![first];
+                while let Some(part) = body.next().await {
+                    parts.push(part);
+                }
+                reply(self.know(|s| s.send(&parts)))
+            }
+            "/store.Blobs/Fetch" => self.know(|s| s.fetch(&first)),
             "/broker.Broker/Subscribe" => {
                 let message = json!({ "header": { "from": "ada" }, "body": first["topic"].as_str().map(|t| base64(&format!("{t:?}"))) });
                 reply_many(vec![message])
@@ -137,7 +155,7 @@ impl Core {
         }
     }
 
-    fn ask(&self, path: &str, ask: &Value) -> Result<Value, (u8, u16, &'static str, &'static str)> {
+    fn ask(&self, path: &str, ask: &Value) -> Result<Value, Refused> {
         self.know(|s| match path {
             "/registry.Registry/Register" => {
                 let known = s.registered.entry(text(&ask["name"])).or_insert((Value::Null, 0));
@@ -177,6 +195,47 @@ impl Core {
                 s.records.remove(&place(&ask["options"], &ask["key"]));
                 Ok(json!({}))
             }
+            "/store.Records/Get" => match s.records.get(&place(ask, &ask["key"])) {
+                Some(record) => {
+                    let version = s.versions.get(&place(ask, &ask["key"])).copied().unwrap_or(1);
+                    Ok(json!({ "record": record, "version": version.to_string() }))
+                }
+                None => Err((5, 404, "store.Records.Get", "not found")),
+            },
+            "/store.Records/Update" => {
+                let place = place(&ask["options"], &ask["record"]["key"]);
+                let version = s.versions.entry(place.clone()).or_default();
+                if text(&ask["expect_version"]) != version.to_string() {
+                    return Err((9, 409, "store.Records.Update", "changed"));
+                }
+                *version += 1;
+                let answer = json!({ "version": version.to_string() });
+                s.records.insert(place, ask["record"].clone());
+                Ok(answer)
+            }
+            "/store.Blobs/Begin" => {
+                let id = format!("upload-{}", s.uploads.len());
+                s.uploads.insert(id.clone(), (text(&ask["key"]), vec![]));
+                Ok(json!({ "upload": id }))
+            }
+            "/store.Blobs/Finish" => {
+                let (key, pieces) = s.uploads.remove(&text(&ask["upload"])).expect("begun");
+                let bytes = size(&pieces).to_string();
+                s.files.insert(key.clone(), pieces);
+                Ok(json!({ "key": key, "bytes": bytes, "revision": "r1" }))
+            }
+            "/store.Blobs/List" => {
+                let after = text(&ask["after"]);
+                let files = s.files.iter().filter(|(key, _)| **key > after).take(1);
+                let blobs = files.map(|(key, pieces)| json!({ "key": key, "bytes": size(pieces).to_string() }));
+                let uploads = s.uploads.iter();
+                let uploads = uploads.map(|(id, (_, p))| json!({ "upload": id, "received": size(p).to_string() }));
+                Ok(json!({ "blobs": blobs.collect::<Vec<_>>(), "uploads": uploads.collect::<Vec<_>>() }))
+            }
+            "/store.BlobStore/Delete" => {
+                s.files.remove(&text(&ask["key"]));
+                Ok(json!({}))
+            }
             "/config.Config/Set" => {
                 s.config.insert(text(&ask["path"]), text(&ask["value"]["data"]));
                 Ok(json!({}))
@@ -202,7 +261,7 @@ impl Core {
     }
 
     /// One event after the other: the next one when the last was answered; a refused one again.
-    fn consume(self, mut body: Incoming) -> Response<Body> {
+    fn consume(self, mut body: Messages) -> Response<Body> {
         let (send, receive) = mpsc::channel(1);
         tokio::spawn(async move {
             loop {
@@ -210,7 +269,7 @@ impl Core {
                 if send.send(event.clone()).await.is_err() {
                     return;
                 }
-                let Some(ack) = message(&mut body).await else { return };
+                let Some(ack) = body.next().await else { return };
                 let success = ack["success"] == true;
                 self.know(|s| {
                     s.acks.push((text(&ack["id"]), success));
@@ -230,15 +289,77 @@ impl Core {
     }
 }
 
-/// One message of a body that stays open.
-async fn message(body: &mut Incoming) -> Option<Value> {
-    let mut held = vec![];
-    loop {
-        if held.len() >= 5 && held.len() >= 5 + u32::from_be_bytes([held[1], held[2], held[3], held[4]]) as usize {
-            return serde_json::from_slice(&held[5..]).ok();
+/// The messages of a body that may stay open.
+struct Messages {
+    body: Incoming,
+    held: Vec<u8>,
+}
+
+impl Messages {
+    async fn next(&mut self) -> Option<Value> {
+        loop {
+            if let Some((head, rest)) = self.held.split_at_checked(5) {
+                let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
+                if rest.len() >= length {
+                    let message = serde_json::from_slice(&rest[..length]).ok();
+                    self.held.drain(..5 + length);
+                    return message;
+                }
+            }
+            let frame = self.body.frame().await?.ok()?;
+            self.held.extend_from_slice(&frame.into_data().ok()?);
         }
-        held.extend_from_slice(&body.frame().await?.ok()?.into_data().ok()?);
     }
+}
+
+/// Why the core refuses: its gRPC code, Micro's code, whose error it is, and its words.
+type Refused = (u8, u16, &'static str, &'static str);
+const AWAY: Refused = (14, 503, "store.Blobs", "away for a moment");
+
+impl State {
+    /// Keeps the parts of a file that come next; while it is to break, only the first of a call.
+    fn send(&mut self, parts: &[Value]) -> Result<Value, Refused> {
+        let id = text(&parts[0]["upload"]);
+        let pieces = &mut self.uploads.get_mut(&id).expect("begun").1;
+        assert_eq!(text(&parts[0]["offset"]), size(pieces).to_string(), "where it stopped");
+        let broken = self.breaks > 0;
+        self.breaks = self.breaks.saturating_sub(1);
+        let kept = if broken { 1 } else { parts.len() };
+        pieces.extend(parts.iter().take(kept).map(|part| text(&part["data"])));
+        match broken {
+            true => Err(AWAY),
+            false => Ok(json!({ "upload": id, "received": size(pieces).to_string() })),
+        }
+    }
+
+    /// A file from somewhere on; while it is to break, only its first part.
+    fn fetch(&mut self, ask: &Value) -> Response<Body> {
+        let key = text(&ask["key"]);
+        let Some(pieces) = self.files.get(&key) else {
+            return reply(Err((5, 404, "store.Blobs.Fetch", "Blob not found")));
+        };
+        let offset: u64 = text(&ask["offset"]).parse().expect("a number");
+        let mut passed = 0;
+        let rest = pieces.iter().skip_while(|piece| {
+            passed += size(std::slice::from_ref(piece));
+            passed <= offset
+        });
+        let head = json!({ "blob": { "key": key, "bytes": size(pieces).to_string(), "revision": "r1" } });
+        let mut messages = vec![head];
+        messages.extend(rest.map(|data| json!({ "data": data })));
+        if self.breaks == 0 {
+            return reply_many(messages);
+        }
+        self.breaks -= 1;
+        messages.truncate(2);
+        reply_then(messages, refused(AWAY))
+    }
+}
+
+/// How many bytes pieces of base64 have.
+fn size(pieces: &[String]) -> u64 {
+    let bytes = |piece: &String| piece.len() / 4 * 3 - piece.bytes().filter(|b| *b == b'=').count();
+    pieces.iter().map(bytes).sum::<usize>() as u64
 }
 
 struct Replies {
@@ -267,26 +388,33 @@ impl hyper::body::Body for Replies {
     }
 }
 
-fn reply(answer: Result<Value, (u8, u16, &str, &str)>) -> Response<Body> {
+fn reply(answer: Result<Value, Refused>) -> Response<Body> {
     match answer {
         Ok(answer) => reply_many(vec![answer]),
-        Err((grpc, code, id, detail)) => {
-            let error = json!({ "Id": id, "Code": code, "Detail": detail, "Status": "" });
+        Err(error) => {
             let mut response = Response::new(Full::new(Bytes::new()).boxed_unsync());
             *response.status_mut() = StatusCode::OK;
-            *response.headers_mut() = status(grpc);
-            response
-                .headers_mut()
-                .insert("grpc-message", error.to_string().parse().expect("plain"));
+            *response.headers_mut() = refused(error);
             response
         }
     }
 }
 
 fn reply_many(messages: Vec<Value>) -> Response<Body> {
+    reply_then(messages, status(0))
+}
+
+fn reply_then(messages: Vec<Value>, end: HeaderMap) -> Response<Body> {
     let frames: Vec<u8> = messages.iter().flat_map(frame).collect();
-    let trailers = std::future::ready(Some(Ok(status(0))));
+    let trailers = std::future::ready(Some(Ok(end)));
     Response::new(Full::new(Bytes::from(frames)).with_trailers(trailers).boxed_unsync())
+}
+
+fn refused((grpc, code, id, detail): Refused) -> HeaderMap {
+    let error = json!({ "Id": id, "Code": code, "Detail": detail, "Status": "" });
+    let mut end = status(grpc);
+    end.insert("grpc-message", error.to_string().parse().expect("plain"));
+    end
 }
 
 fn status(code: u8) -> HeaderMap {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use micro_sdk::{Context, Error, Service};
+use micro_sdk::{Context, Error, Service, Start};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -52,6 +52,77 @@ async fn settings(context: Context, _: Nothing) -> Result<(), Error> {
 async fn tell(context: Context, _: Nothing) -> Result<(), Error> {
     context.events().publish("notes", &1.5).await?;
     context.broker().publish("seen", &1.5).await
+}
+
+async fn versions(context: Context, _: Nothing) -> Result<(), Error> {
+    let store = context.store();
+    assert_eq!(store.read_versioned::<u32>("visits").await?, None);
+    let first = store.write_if("visits", &1, None).await?.expect("nothing was there");
+    assert_eq!(store.write_if("visits", &7, None).await?, None, "something is there");
+    let found = store.read_versioned::<u32>("visits").await?.expect("written");
+    assert_eq!((found.value, found.version), (1, first));
+    let second = store.write_if("visits", &2, Some(first)).await?.expect("as it was");
+    assert_eq!(store.write_if("visits", &3, Some(first)).await?, None, "changed since");
+    assert_ne!(first, second);
+    Ok(())
+}
+
+async fn files(context: Context, _: Nothing) -> Result<(), Error> {
+    let blobs = context.blobs();
+    assert_eq!(blobs.get("photo").await?, None);
+    let content: Vec<u8> = (0..1_000_000_u32).map(|n| n as u8).collect();
+    let blob = blobs.put("photo", &content).await?;
+    assert_eq!((blob.key.as_str(), blob.bytes), ("photo", 1_000_000));
+    assert!(
+        blobs.get("photo").await? == Some(content),
+        "in one piece, though both ways broke"
+    );
+    let mut upload = blobs.upload("words").await?;
+    for word in ["one ", "two "] {
+        upload.write(word.as_bytes()).await?;
+    }
+    upload.finish().await?;
+    assert_eq!(blobs.get("words").await?, Some(b"one two ".to_vec()));
+    let listed = blobs.list("").await?;
+    assert_eq!(
+        listed.iter().map(|b| b.key.as_str()).collect::<Vec<_>>(),
+        ["photo", "words"]
+    );
+    blobs.delete("words").await?;
+    assert_eq!(blobs.get("words").await?, None);
+    Ok(())
+}
+
+async fn tell_once(context: Context, _: Nothing) -> Result<(), Error> {
+    assert!(context.events().publish_once("notes", &1.5, "till-7", 3).await?);
+    let start = Start::Time(std::time::UNIX_EPOCH + Duration::from_secs(7));
+    drop(context.events().consume_from::<f64>("notes", "g", start).await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_record_is_changed_only_as_it_was_read() {
+    let running = Running::start(Service::new("notes").handle("Notes.Versions", versions)).await;
+    running.ask("/Notes/Versions", &json!({})).await.json();
+}
+
+#[tokio::test]
+async fn files_go_on_where_they_broke_off() {
+    let running = Running::start(Service::new("notes").handle("Notes.Files", files)).await;
+    running.core.know(|s| s.breaks = 3);
+    running.ask("/Notes/Files", &json!({})).await.json();
+    assert_eq!(running.core.know(|s| s.breaks), 0);
+}
+
+#[tokio::test]
+async fn events_are_published_once_and_consumed_from_anywhere() {
+    let running = Running::start(Service::new("notes").handle("Notes.Tell", tell_once)).await;
+    running.ask("/Notes/Tell", &json!({})).await.json();
+    let (_, published) = running.core.know(|s| s.published[0].clone());
+    assert_eq!(
+        (&published["producer"], &published["sequence"]),
+        (&json!("till-7"), &json!("3"))
+    );
 }
 
 #[tokio::test]
