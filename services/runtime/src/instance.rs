@@ -368,12 +368,14 @@ fn with_last_line(run: &Run, reason: String) -> String {
     }
 }
 
-/// What it said last: usually why it ended.
+/// What it said last: usually why it ended. After a panic the last line is advice of Rust's.
 fn last_line(run: &Run) -> Option<String> {
     let entries = LogReader::tail(run.logs(), 5).and_then(|mut log| log.read(5)).ok()?;
     entries.into_iter().rev().find_map(|entry| match entry {
         micro_sandbox::Entry::Line(line)
-            if line.stream != micro_sandbox::Stream::System && !line.text.trim().is_empty() =>
+            if line.stream != micro_sandbox::Stream::System
+                && !line.text.trim().is_empty()
+                && !line.text.starts_with("note: ") =>
         {
             Some(line.text.trim().chars().take(300).collect())
         }

@@ -126,7 +126,8 @@ pub async fn deliver(name: &str, source: &Source, session: &Session, ctx: &Ctx) 
             return Err(Failure::plain(format!("there is nothing to run in {}", root.display())));
         }
         ctx.out.talk(format!(
-            "Uploading {name} ({files} files, {} kB)",
+            "Uploading {name} ({files} {}, {} kB)",
+            if files == 1 { "file" } else { "files" },
             bytes.div_ceil(1_000)
         ));
         service.source = folder.send(session, service.clone()).await?;
@@ -189,7 +190,7 @@ pub async fn wait(service: &Service, session: &Session, ctx: &Ctx) -> Result {
     for _ in 0..TRIES {
         match watch(&request, session, &mut progress, ctx).await {
             Ok(Some(Ended::Running)) => return report(service, "running", ctx),
-            Ok(Some(Ended::Failed(why))) => return Err(Failure::new(Exit::Failed, why)),
+            Ok(Some(Ended::Failed(why))) => return Err(failed(service, why)),
             Ok(None) => {}
             // A server of Micro's own keeps no releases: there is nothing to wait for.
             Err(e) if e.kind() == Kind::Unimplemented || e.message().contains("unknown service") => {
@@ -205,6 +206,15 @@ pub async fn wait(service: &Service, session: &Session, ctx: &Ctx) -> Result {
         Exit::NotReached,
         format!("Lost sight of {}. See `micro status {0}`.", service.name),
     ))
+}
+
+/// Why it does not run, and where more of that is. What was shown already is not said again.
+fn failed(service: &Service, why: String) -> Failure {
+    let more = format!("`micro logs {}` has all that was said.", service.name);
+    match why.is_empty() {
+        true => Failure::new(Exit::Failed, more),
+        false => Failure::new(Exit::Failed, why).next(more),
+    }
 }
 
 enum Ended {

@@ -112,13 +112,16 @@ fn a_failing_build_fails_in_the_compilers_words() {
     let (out, err, exit) = ada.run(&["run", "broken"]);
     assert!(out.is_empty() && err.contains("   Compiling it\n"), "{err}");
     assert!(
-        err.ends_with("Error building service: could not compile `broken`\n") && exit == 1,
+        err.ends_with(
+            "Error building service: could not compile `broken`\n`micro logs broken` has all that was said.\n"
+        ) && exit == 1,
         "{err}"
     );
     folder(&ada, "echoing");
     let (_, err, exit) = ada.run(&["run", "echoing"]);
     assert!(
-        err.ends_with("Building\n   Compiling it\nStarting\n") && exit == 1,
+        err.ends_with("Building\n   Compiling it\nStarting\n`micro logs echoing` has all that was said.\n")
+            && exit == 1,
         "said once: {err}"
     );
     assert_eq!(ada.run(&["run", "broken", "--detach"]).2, 0, "nobody waited");

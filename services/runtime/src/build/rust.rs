@@ -79,14 +79,15 @@ pub(crate) async fn build(
     private_dir(&cache).map_err(|e| Failure::ours(Stage::Build, e))?;
     let confines = builder.confines();
     let toolchain = builder.toolchains.rust().await;
-    if toolchain.is_none() && confines {
-        return Err(Failure::said(Stage::Build, "this platform has no Rust toolchain"));
+    if toolchain.is_none() {
+        let words = match confines {
+            true => "this platform has no Rust toolchain",
+            false => "there is no Rust toolchain on this machine: install one (https://rustup.rs), then run it again",
+        };
+        return Err(Failure::said(Stage::Build, words));
     }
     // One's own machine needs a layer only for what is built on it; a confined build has no other source of crates.
-    let layers = builder
-        .layers
-        .as_ref()
-        .filter(|_| confines || (sdk && toolchain.is_some()));
+    let layers = builder.layers.as_ref().filter(|_| confines || sdk);
     let layer = match layers {
         Some(layers) => ready(layers, builder, notes).await?,
         None => None,

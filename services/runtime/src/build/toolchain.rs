@@ -14,7 +14,7 @@ const SYSTEM_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 #[derive(Clone, Debug, Default)]
 pub struct Toolchains {
     given: Vec<PathBuf>,
-    rust: Arc<OnceLock<Option<PathBuf>>>,
+    rust: Arc<OnceLock<PathBuf>>,
     /// The operator's own variables (PATH, HOME, CARGO_HOME, RUSTUP_HOME, proxies): for unconfined builds and for
     /// fetching the SDK's dependencies. Never seen by a confined build.
     pub operator: Vec<(String, String)>,
@@ -54,14 +54,15 @@ impl Toolchains {
     }
 
     /// A Rust toolchain: the folder of `bin/cargo` and `lib`. The first look may ask the `rustc` of the `PATH` where it
-    /// lives.
+    /// lives. Where there is none it is looked for again: somebody may be installing it.
     pub async fn rust(&self) -> Option<PathBuf> {
         if let Some(found) = self.rust.get() {
-            return found.clone();
+            return Some(found.clone());
         }
         let this = self.clone();
-        let looked = tokio::task::spawn_blocking(move || this.rust.get_or_init(|| this.look()).clone()).await;
-        looked.ok().flatten()
+        let looked = tokio::task::spawn_blocking(move || this.look()).await;
+        let found = looked.ok().flatten()?;
+        Some(self.rust.get_or_init(|| found).clone())
     }
 
     fn look(&self) -> Option<PathBuf> {

@@ -129,7 +129,10 @@ async fn what_never_becomes_healthy_fails_with_its_last_words() {
     app.world.never_registers("broken");
     let ada = app.ada();
     let news = ada
-        .run("broken", script("echo no such database >&2\nsleep 0.3\nexit 7\n"))
+        .run(
+            "broken",
+            script("echo no such database >&2\necho note: run it with a backtrace >&2\nsleep 0.3\nexit 7\n"),
+        )
         .await;
     let last = news.last().expect("news");
     assert_eq!(last.status, 7);
