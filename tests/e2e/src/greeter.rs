@@ -31,6 +31,33 @@ pub fn run(_: &mut Platform, ada: &Customer) -> Result<()> {
     Ok(())
 }
 
+/// Looks at what it is, where it is and how it is.
+pub fn look_at(platform: &mut Platform, ada: &Customer) -> Result<()> {
+    let run = |args: &[&str]| -> Result<String> { Ok(ada.home.run(args)?.ok()?.stdout) };
+    let shown = run(&["services", "greeter"])?;
+    ensure!(
+        shown.contains("\tGreeter.Hello\n") && shown.contains("\t\t\tname string\n"),
+        "{shown}"
+    );
+    let routes: Value = serde_json::from_str(&run(&["network", "routes", "-o", "json"])?)?;
+    ensure!(
+        routes.as_array().is_some_and(|all| all.len() == 1)
+            && routes[0]["service"] == "greeter"
+            && routes[0]["network"] == *ada.namespace,
+        "{routes}"
+    );
+    let core = run(&["network", "routes", "--network", "micro", "--service", "store"])?;
+    let port = format!(":{} ", platform.at.proxy.port());
+    ensure!(core.contains("| store ") && core.contains(&port), "{core}");
+    let figures: Value = serde_json::from_str(&run(&["stats", "greeter", "-o", "json"])?)?;
+    let memory = figures[0]["stats"]["memory"].as_str().context("a number")?;
+    ensure!(memory.parse::<u64>()? > 100_000, "{figures}");
+    ensure!(run(&["stats", "--all", "custom"])?.starts_with("SERVICE    greeter\n"));
+    let peers = ada.home.run(&["network", "connect", "10.0.0.1:8443"])?;
+    ensure!(peers.exit == 127 && peers.stderr.contains("no peers"), "{peers:?}");
+    Ok(())
+}
+
 /// Calls it in every way there is.
 pub fn call(platform: &mut Platform, ada: &Customer) -> Result<()> {
     let call = ada

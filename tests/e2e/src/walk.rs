@@ -83,6 +83,7 @@ impl<'p> Walk<'p> {
         self.step("micro run examples/greeter: build, start, register", |p| {
             greeter::run(p, &ada)
         })?;
+        self.step("what it offers, where it is, how it is", |p| greeter::look_at(p, &ada))?;
         self.step("it is called in four ways", |p| greeter::call(p, &ada))?;
         self.step("its logs, once and following", |_| greeter::read_logs(&ada))?;
         self.step("update to a changed source, while it serves", |p| {
@@ -190,6 +191,15 @@ fn strangers(platform: &mut Platform, ada: &Customer, bob: &Customer) -> Result<
     ensure!(
         bob.home.run(&["call", "greeter", "Greeter.Hello", "{}"])?.exit == 4,
         "bob reaches ada's greeter"
+    );
+    ensure!(
+        bob.home.run(&["network", "routes"])?.ok()?.stdout.is_empty(),
+        "bob sees routes"
+    );
+    let hers = bob.home.run(&["network", "routes", "--network", &ada.namespace])?;
+    ensure!(
+        hers.exit == 127 && hers.stderr.contains("Access denied to namespace"),
+        "{hers:?}"
     );
     ensure!(bob.home.run(&["logs", "greeter"])?.exit != 0, "bob reads ada's logs");
     ensure!(bob.home.run(&["kill", "greeter"])?.exit != 0, "bob kills ada's greeter");
