@@ -57,6 +57,8 @@ pub enum AuthError {
     RuleTaken,
     #[error("Rule not found")]
     RuleNotFound,
+    #[error("The default rule stands while there is no other: create one, then delete it")]
+    DefaultAlone,
     #[error("Too many logins at once: please try again")]
     Busy,
     #[error("somebody else changed this account: please try again")]

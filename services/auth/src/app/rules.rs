@@ -8,7 +8,10 @@ use micro_tenancy::{
 use time::OffsetDateTime;
 
 use super::well_formed;
-use crate::{App, AuthError, store::rules::Added};
+use crate::{
+    App, AuthError,
+    store::{rules::Added, tally::Counted},
+};
 
 impl App {
     fn default_rule(&self) -> Rule {
@@ -56,8 +59,14 @@ impl App {
         if id.is_empty() {
             return Err(AuthError::RuleIdMissing);
         }
-        if well_formed("An id", id).is_err() || !self.store(tenant, now).remove_rule(id).await? {
-            return Err(AuthError::RuleNotFound);
+        let store = self.store(tenant, now);
+        if well_formed("An id", id).is_err() || !store.remove_rule(id).await? {
+            let alone = id == self.default_rule().id && store.tally(Counted::Rules).await?.count == 0;
+            return Err(if alone {
+                AuthError::DefaultAlone
+            } else {
+                AuthError::RuleNotFound
+            });
         }
         self.forget_rules(tenant).await;
         Ok(())

@@ -109,6 +109,8 @@ async fn the_default_may_be_deleted_beside_another_and_comes_back_with_the_last(
         id: id.into(),
         options: None,
     };
+    let alone = "The default rule stands while there is no other: create one, then delete it".to_owned();
+    assert_eq!(words(world.auth.delete(&ada, delete("default")).await), (400, alone));
     world.auth.create(&ada, public("open")).await.expect("made");
     world.auth.delete(&ada, delete("default")).await.expect("deleted");
     assert_eq!(listed(&world, &ada).await, [pair("open", "")]);

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use clap::Subcommand;
+use micro_domain::NamespaceName;
 
 use crate::{
     commands::unknown_subcommand,
@@ -45,6 +46,7 @@ pub fn run(args: Args, ctx: &Ctx) -> Result {
             let namespace = namespace
                 .filter(|n| !n.is_empty())
                 .ok_or_else(|| Failure::plain("No namespace specified"))?;
+            NamespaceName::parse(namespace.as_str()).map_err(|e| Failure::plain(e.to_string()))?;
             ctx.home
                 .config()
                 .change(|config| use_namespace(config, &env, &namespace))?;
