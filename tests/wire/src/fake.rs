@@ -20,6 +20,9 @@ use tokio::{net::TcpListener, runtime::Runtime};
 
 use crate::vectors::{Exchange, Side};
 
+/// A header of its own on every answer.
+pub const ANSWERED_BY: &str = "answered-by";
+
 /// The running server.
 pub struct Fake {
     /// Where it answers.
@@ -145,6 +148,9 @@ async fn answer(script: Arc<Mutex<Script>>, request: Request<Incoming>) -> Resul
     if let Some(content_type) = content_type {
         reply.headers_mut().insert("content-type", content_type);
     }
+    reply
+        .headers_mut()
+        .insert(ANSWERED_BY, HeaderValue::from_static("fake"));
     Ok(reply)
 }
 

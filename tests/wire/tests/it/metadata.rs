@@ -5,7 +5,7 @@ use bytes::Bytes;
 use micro_proto::registry;
 use micro_rpc::Codec;
 use micro_wire::{
-    fake::{Asked, Fake},
+    fake::{ANSWERED_BY, Asked, Fake},
     vectors::{Exchange, Message, Side},
 };
 
@@ -120,6 +120,20 @@ async fn a_service_sees_every_byte_of_a_message_and_its_caller_of_the_answer() -
         );
         ensure!(asked.codec == codec && asked.path == CALL, "{asked:?}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_caller_sees_the_headers_of_the_services_answer() -> Result<()> {
+    let world = World::open().await?;
+    let mut exchange = like_a_command(CALL);
+    world.plays(&mut exchange, Bytes::new());
+    let reply = world.door.ask(&exchange, vec![Bytes::new()]).await?;
+    ensure!(
+        reply.head.get(ANSWERED_BY).is_some_and(|v| v == "fake"),
+        "{:?}",
+        reply.head
+    );
     Ok(())
 }
 
