@@ -182,3 +182,59 @@ fn secrets_are_not_shown() {
     let shown = format!("{:?}", read(&platform(&[])).expect("valid"));
     assert!(!shown.contains("sk_test_1") && !shown.contains("whsec_1"), "{shown}");
 }
+
+#[test]
+fn replicas_must_find_each_other_and_what_each_of_them_stores() {
+    let replica = |more: &[(&'static str, &'static str)]| {
+        let shared = [
+            ("DATABASE_URL", "postgres://x"),
+            ("MICRO_SYSTEM_DATABASE_URL", "postgres://y"),
+            ("MICRO_MIGRATE_DATABASE_URL", "postgres://z"),
+            ("MICRO_CONFIG_SECRET_KEY", "k"),
+            ("MICRO_AUTH_PRIVATE_KEY", "k"),
+            ("REDIS_URL", "redis://r"),
+        ];
+        platform(&[&shared[..], more].concat())
+    };
+    let said = problems(&replica(&[]));
+    assert!(said.len() == 1 && said[0].starts_with("MICRO_BLOBS_URL"), "{said:#?}");
+    let blobs = ("MICRO_BLOBS_URL", "file:///blobs");
+    let here = read(&replica(&[blobs])).expect("on loopback");
+    assert!(
+        here.may_have_replicas() && here.notices.is_empty(),
+        "{:#?}",
+        here.notices
+    );
+
+    let open = [
+        blobs,
+        ("MICRO_TLS", "terminated"),
+        ("SMTP_URL", "smtp://m"),
+        ("MAIL_FROM", "a@b.de"),
+        ("MICRO_PUBLIC_URL", "https://micro.test"),
+    ];
+    let said = problems(&replica(&open));
+    assert!(
+        said.len() == 1 && said[0].starts_with("MICRO_ADVERTISE_ADDRESS"),
+        "{said:#?}"
+    );
+    for (given, host) in [
+        ("10.0.0.7", Some("10.0.0.7")),
+        ("fd00::7", Some("[fd00::7]")),
+        ("replica-1.internal", Some("replica-1.internal")),
+        ("10.0.0.7:8081", None),
+        ("http://replica", None),
+    ] {
+        let env = replica(&[&open[..], &[("MICRO_ADVERTISE_ADDRESS", given)]].concat());
+        let config = read(&env).ok();
+        assert_eq!(
+            config.as_ref().and_then(|c| c.advertise_address.as_deref()),
+            host,
+            "{given}"
+        );
+        let told = config.is_none_or(|c| c.notices.iter().any(|n| n.contains("private")));
+        assert!(told, "calls between them are not encrypted");
+    }
+    let alone = read(&platform(&[("REDIS_URL", "redis://r")])).expect("its own database");
+    assert!(!alone.may_have_replicas());
+}

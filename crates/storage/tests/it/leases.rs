@@ -96,3 +96,22 @@ async fn a_kept_lease_is_given_back_when_told_to_stop() {
         .expect("asks")
         .expect("free again");
 }
+
+#[tokio::test]
+async fn whoever_finds_a_lease_taken_reads_what_its_holder_says() {
+    let test = TestDb::new().await;
+    let (db, clock) = (test.db().await.system(SystemTask::Lease), TestClock::default());
+    let take = |note: &'static str| {
+        let (db, now) = (db.clone(), clock.now());
+        async move {
+            Lease::take_noting(&db, "runtime", note, LASTS, now)
+                .await
+                .expect("asks")
+        }
+    };
+    let first = take("at one").await.expect("free");
+    assert_eq!(take("at two").await.err().expect("held").note, "at one");
+    first.release().await.expect("gives back");
+    take("at two").await.expect("free");
+    assert_eq!(take("at three").await.err().expect("held").note, "at two");
+}
