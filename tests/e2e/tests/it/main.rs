@@ -5,6 +5,7 @@ mod browser;
 mod crash;
 mod failpoints;
 mod hostile;
+mod left_off;
 mod local;
 mod local_crash;
 mod logs;

@@ -12,15 +12,21 @@ use crate::{
     exit::{Exit, Result},
 };
 
-/// Print a topic's events as they come: beside all groups, and without changing anything
+/// Print a topic's events as they come: beside all groups and without changing anything, unless a group is named
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  micro events tail orders\n  micro events tail orders --oldest --count 10")]
+#[command(
+    after_help = "Examples:\n  micro events tail orders\n  micro events tail orders --oldest --count 10\n  micro events tail orders --group billing"
+)]
 pub struct Args {
     /// The topic
     topic: String,
 
     #[command(flatten)]
     from: Beginning,
+
+    /// As a member of this group: what is printed is done for it. A new group begins where the flags say
+    #[arg(short, long, default_value = "", hide_default_value = true)]
+    group: String,
 
     /// End after so many
     #[arg(short = 'n', long, value_name = "N")]
@@ -35,6 +41,7 @@ pub async fn run(args: Args, ctx: &Ctx) -> Result {
     let (offset, number) = args.from.place(ctx.now())?;
     let mut request = ConsumeRequest {
         topic: args.topic,
+        group: args.group,
         auto_ack: true,
         offset,
         number,
@@ -52,7 +59,7 @@ pub async fn run(args: Args, ctx: &Ctx) -> Result {
                     true => ctx.out.line(as_json(&event)),
                     false => ctx.out.line(text(&event.payload)),
                 }
-                // Where to go on if the connection is lost.
+                // Where to go on if the connection is lost: a group stands there already.
                 request.number = Some(event.number + 1);
                 left -= 1;
             }
