@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use crate::{
     RegistryError,
     error::at_most,
-    history::{Change, Histories, History},
+    history::{Change, Histories, locked},
     lease::Lease,
 };
 
@@ -81,7 +81,7 @@ pub struct Catalog {
     changed: Mutex<HashSet<Place>>,
     /// Told of each new node.
     pub arrivals: Notify,
-    /// What happened lately. Its lock is held while a change is made: under it, both agree.
+    /// What happened lately.
     pub histories: Histories,
 }
 
@@ -104,10 +104,11 @@ impl Catalog {
 
     /// The services of a namespace, and the revision they are of: empty where nothing ever was.
     pub fn as_of(&self, namespace: NamespaceId) -> (Option<Arc<Space>>, String) {
-        let histories = self.histories.lock();
-        let history = histories.get(&namespace);
-        let revision = history.map_or_else(String::new, |history| history.revision(history.last()));
-        (self.space(namespace), revision)
+        let Some(history) = self.histories.find(namespace) else {
+            return (self.space(namespace), String::new());
+        };
+        let history = locked(&history);
+        (self.space(namespace), history.revision(history.last()))
     }
 
     /// Every namespace's services.
@@ -185,7 +186,6 @@ impl Catalog {
     /// Puts back what was written down before a restart, unless it has registered again by itself.
     pub fn restore(&self, found: impl IntoIterator<Item = (Namespace, Registered)>) {
         let _turn = self.turn();
-        let mut histories = self.histories.lock();
         // One copy for all that is found.
         let mut spaces = Snapshot::clone(&self.spaces.load());
         for (namespace, registered) in found {
@@ -193,7 +193,7 @@ impl Catalog {
             let space = spaces.get(&namespace.id);
             let known = space.is_some_and(|s| s.services.get(name).is_some_and(|v| v.contains_key(version)));
             if !known {
-                let changed = histories.entry(namespace.id).or_default().skip();
+                let changed = locked(&self.histories.of(namespace.id)).skip();
                 put(&mut spaces, &namespace, Registered { changed, ..registered });
             }
         }
@@ -202,7 +202,16 @@ impl Catalog {
 
     /// Ends the leases that `ends` picks, in one namespace or in all; a version without nodes is gone.
     pub fn remove(&self, within: Option<NamespaceId>, now: OffsetDateTime, ends: impl Fn(&Registered, &Lease) -> bool) {
-        let mut changed = self.turn();
+        self.remove_in(&mut self.turn(), within, now, ends);
+    }
+
+    fn remove_in(
+        &self,
+        changed: &mut HashSet<Place>,
+        within: Option<NamespaceId>,
+        now: OffsetDateTime,
+        ends: impl Fn(&Registered, &Lease) -> bool,
+    ) {
         let spaces = match within {
             Some(namespace) => self.space(namespace).into_iter().collect(),
             None => self.spaces(),
@@ -227,8 +236,9 @@ impl Catalog {
 
     /// Ends everything in a namespace that is no more: whoever watches it too.
     pub fn end(&self, namespace: NamespaceId, now: OffsetDateTime) {
-        self.remove(Some(namespace), now, |_, _| true);
-        self.histories.lock().remove(&namespace);
+        let mut changed = self.turn();
+        self.remove_in(&mut changed, Some(namespace), now, |_, _| true);
+        self.histories.remove(namespace);
     }
 
     /// Empties it; nobody is told of services that only went elsewhere.
@@ -236,18 +246,16 @@ impl Catalog {
         let mut changed = self.turn();
         changed.clear();
         self.spaces.store(Arc::default());
-        self.histories.lock().clear();
+        self.histories.clear();
     }
 
     /// Ends the leases that have run out, and forgets what happened long ago.
     pub fn expire(&self, now: OffsetDateTime) {
-        self.remove(None, now, |_, lease| !lease.lives(now));
-        let mut histories = self.histories.lock();
+        let mut changed = self.turn();
+        self.remove_in(&mut changed, None, now, |_, lease| !lease.lives(now));
         let spaces = self.spaces.load();
-        histories.retain(|namespace, history| {
-            history.forget_old(now);
-            history.is_used() || spaces.contains_key(namespace)
-        });
+        self.histories
+            .forget_old(now, |namespace| spaces.contains_key(namespace));
     }
 
     /// What has changed since this was last asked.
@@ -273,8 +281,8 @@ impl Catalog {
         told: Service,
         now: OffsetDateTime,
     ) {
-        let mut histories = self.histories.lock();
-        let history: &mut History = histories.entry(namespace.id).or_default();
+        let history = self.histories.of(namespace.id);
+        let mut history = locked(&history);
         let changed = history.next();
         self.put(namespace, Registered { changed, ..registered });
         history.push(change, told, now);

@@ -155,11 +155,6 @@ impl History {
         !self.changes.is_empty() || self.news.receiver_count() > 0
     }
 
-    /// Is changed with each change, and closed with the history.
-    pub fn news(&self) -> Receiver<()> {
-        self.news.subscribe()
-    }
-
     fn forget_one(&mut self) {
         if let Some(forgotten) = self.changes.pop_front() {
             self.bytes -= forgotten.bytes;
@@ -167,15 +162,59 @@ impl History {
     }
 }
 
-/// The histories of all namespaces.
+/// One namespace's history. Its lock is held while a change is made: under it, history and catalogue agree.
+pub type Shared = Arc<Mutex<History>>;
+
+/// The histories of all namespaces. One that is taken out ends its watches.
 #[derive(Default)]
-pub struct Histories(Mutex<HashMap<NamespaceId, History>>);
+pub struct Histories(Mutex<HashMap<NamespaceId, Shared>>);
 
 impl Histories {
-    /// For a short while.
-    pub fn lock(&self) -> MutexGuard<'_, HashMap<NamespaceId, History>> {
+    /// A namespace's history, if it has one.
+    pub fn find(&self, namespace: NamespaceId) -> Option<Shared> {
+        self.lock().get(&namespace).cloned()
+    }
+
+    /// A namespace's history. Whoever changes it has the catalogue's turn, in which none is taken out.
+    pub fn of(&self, namespace: NamespaceId) -> Shared {
+        self.lock().entry(namespace).or_default().clone()
+    }
+
+    /// The same, with its news: none is taken out that somebody waits for.
+    pub fn follow(&self, namespace: NamespaceId) -> (Shared, Receiver<()>) {
+        let mut histories = self.lock();
+        let history = histories.entry(namespace).or_default().clone();
+        let news = locked(&history).news.subscribe();
+        (history, news)
+    }
+
+    /// Takes out one.
+    pub fn remove(&self, namespace: NamespaceId) {
+        self.lock().remove(&namespace);
+    }
+
+    /// Takes out all.
+    pub fn clear(&self) {
+        self.lock().clear();
+    }
+
+    /// Forgets what happened long ago, and takes out those of which nothing is left, unless they are `needed`.
+    pub fn forget_old(&self, now: OffsetDateTime, needed: impl Fn(&NamespaceId) -> bool) {
+        self.lock().retain(|namespace, history| {
+            let mut history = locked(history);
+            history.forget_old(now);
+            history.is_used() || needed(namespace)
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<NamespaceId, Shared>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A history, for a short while.
+pub fn locked(history: &Shared) -> MutexGuard<'_, History> {
+    history.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

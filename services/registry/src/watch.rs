@@ -9,12 +9,13 @@ use micro_domain::NamespaceId;
 use micro_error::Error;
 use micro_limits::Permit;
 use micro_proto::registry::{Result as Event, Service};
+use time::OffsetDateTime;
 use tokio::sync::watch::Receiver;
 
 use crate::{
     RegistryError,
     catalog::{Catalog, Registered, Space},
-    history::{Change, Changed, History},
+    history::{Change, Changed, History, locked},
 };
 
 const ID: &str = "registry.Registry.Watch";
@@ -63,14 +64,14 @@ impl Watch {
         revision: &str,
         counted: Permit<NamespaceId>,
     ) -> Self {
-        let mut histories = catalog.histories.lock();
-        let history = histories.entry(watched.namespace).or_default();
+        let (shared, news) = catalog.histories.follow(watched.namespace);
+        let history = locked(&shared);
         let space = catalog.space(watched.namespace);
         let known = history
             .number(revision)
-            .and_then(|at| Some((at, known_at(at, history, space.as_deref(), &watched)?)));
-        let (news, epoch) = (history.news(), history.epoch().clone());
-        drop(histories);
+            .and_then(|at| Some((at, known_at(at, &history, space.as_deref(), &watched)?)));
+        let epoch = history.epoch().clone();
+        drop(history);
         let behind = known.is_none();
         let (at, told) = known.unwrap_or_default();
         Self {
@@ -115,28 +116,43 @@ impl Watch {
 
     /// The next event, if there is one now.
     fn look(&mut self) -> Result<Option<Event>, RegistryError> {
-        let catalog = self.catalog.clone();
-        let histories = catalog.histories.lock();
-        let history = histories
-            .get(&self.watched.namespace)
-            .filter(|history| *history.epoch() == self.epoch)
-            .ok_or(RegistryError::Ended)?;
+        let shared = self.catalog.histories.find(self.watched.namespace);
+        let shared = shared.ok_or(RegistryError::Ended)?;
+        let history = locked(&shared);
+        if *history.epoch() != self.epoch {
+            return Err(RegistryError::Ended);
+        }
         if !self.behind {
             match history.since(self.at) {
-                Ok(changes) => return Ok(self.first_of(changes, history)),
+                Ok(changes) => {
+                    let changed = self.first_of(changes).cloned();
+                    let revision = changed.as_ref().map(|changed| history.revision(changed.number));
+                    // Events are made after the lock is given back: they may be long.
+                    drop(history);
+                    let made = |changed: Arc<Changed>| {
+                        event(changed.change, changed.service.clone(), revision.unwrap_or_default())
+                    };
+                    return Ok(changed.map(made));
+                }
                 Err(_) => self.behind = true,
             }
         }
-        let space = catalog.space(self.watched.namespace);
-        let difference = self.difference(space.as_deref(), history);
-        if difference.is_none() {
-            (self.at, self.behind) = (history.last(), false);
-        }
-        Ok(difference)
+        let space = self.catalog.space(self.watched.namespace);
+        let difference = self.difference(space.as_deref());
+        let revision = match &difference {
+            Some(Difference::There(_, registered)) => history.revision(registered.changed),
+            Some(Difference::Gone(_)) => String::new(),
+            None => {
+                (self.at, self.behind) = (history.last(), false);
+                return Ok(None);
+            }
+        };
+        drop(history);
+        Ok(difference.map(|difference| difference.event(revision, self.clock.now())))
     }
 
     /// The first change that is for this watch, and not told already in a difference.
-    fn first_of<'c>(&mut self, changes: impl Iterator<Item = &'c Arc<Changed>>, history: &History) -> Option<Event> {
+    fn first_of<'c>(&mut self, changes: impl Iterator<Item = &'c Arc<Changed>>) -> Option<&'c Arc<Changed>> {
         for changed in changes {
             self.at = changed.number;
             let name = name_of(&changed.service);
@@ -147,43 +163,57 @@ impl Watch {
                 Change::Delete => self.told.remove(&name),
                 Change::Create | Change::Update => self.told.insert(name, changed.number),
             };
-            let revision = history.revision(changed.number);
-            return Some(event(changed.change, changed.service.clone(), revision));
+            return Some(changed);
         }
         None
     }
 
     /// One difference between what was told and what there is: what is gone, without a revision since there may be
     /// more of it; then what is there, in the order of revisions, so that a client can go on from any of them.
-    fn difference(&mut self, space: Option<&Space>, history: &History) -> Option<Event> {
+    fn difference(&mut self, space: Option<&Space>) -> Option<Difference> {
         let there = |(name, version): &Name| {
             space.is_some_and(|s| s.services.get(name).is_some_and(|v| v.contains_key(version)))
         };
         if let Some(gone) = self.told.keys().find(|name| !there(name)).cloned() {
             self.told.remove(&gone);
-            let (name, version) = gone;
-            let service = Service {
-                name,
-                version,
-                ..Default::default()
-            };
-            return Some(event(Change::Delete, service, String::new()));
+            return Some(Difference::Gone(gone));
         }
         let now = self.clock.now();
         let news = |registered: &&Registered| {
             self.watched.takes(&registered.service.name)
-                && self.told.get(&name_of(&registered.service)).is_none_or(|told| *told < registered.changed)
+                && self
+                    .told
+                    .get(&name_of(&registered.service))
+                    .is_none_or(|told| *told < registered.changed)
                 // What has only lapsed leases is about to go.
                 && registered.nodes.iter().any(|lease| lease.lives(now))
         };
         let registered = space?.all().filter(news).min_by_key(|registered| registered.changed)?;
         let told = self.told.insert(name_of(&registered.service), registered.changed);
         let change = if told.is_some() { Change::Update } else { Change::Create };
-        Some(event(
-            change,
-            registered.render(now),
-            history.revision(registered.changed),
-        ))
+        Some(Difference::There(change, registered.clone()))
+    }
+}
+
+/// Something that a client knows otherwise than it is.
+enum Difference {
+    Gone(Name),
+    There(Change, Registered),
+}
+
+impl Difference {
+    fn event(self, revision: String, now: OffsetDateTime) -> Event {
+        match self {
+            Self::Gone((name, version)) => {
+                let service = Service {
+                    name,
+                    version,
+                    ..Default::default()
+                };
+                event(Change::Delete, service, revision)
+            }
+            Self::There(change, registered) => event(change, registered.render(now), revision),
+        }
     }
 }
 
