@@ -80,21 +80,20 @@ impl App {
 
     /// A new group begins where its first member says.
     async fn ensure_group(&self, place: &Place, request: &ConsumeRequest) -> Result<(), EventsError> {
-        if self.stored.group(place, &request.group).await?.is_some() {
-            return Ok(());
+        while self.stored.group(place, &request.group).await?.is_none() {
+            // Before they are counted: whoever begins one in between has changed it.
+            let begun = self.stored.next_begun(place).await?;
+            let groups = self.stored.groups(&Place::named(&place.tenant, "")).await?.len() as u64;
+            LimitReached::check(self.parts.limits.groups, groups)?;
+            let standing = Standing {
+                next: self.begin(place, request.number, request.offset).await?,
+                ..Standing::default()
+            };
+            let _made_unless_somebody_else_began_one = self
+                .stored
+                .stand(place, &request.group, &standing, None, vec![begun])
+                .await?;
         }
-        let all = Place::named(&place.tenant, "");
-        let (limit, groups) = (self.parts.limits.groups, self.stored.groups(&all).await?.len() as u64);
-        LimitReached::check(limit, groups)?;
-        let standing = Standing {
-            next: self.begin(place, request.number, request.offset).await?,
-            ..Standing::default()
-        };
-        let made = self
-            .stored
-            .stand(place, &request.group, &standing, None, Vec::new())
-            .await?;
-        let _or_by_another_member_just_now = made;
         Ok(())
     }
 

@@ -11,6 +11,8 @@ use super::{Stored, parse};
 use crate::place::{BETWEEN, Place};
 
 const TABLE: &str = "events-groups";
+/// How many groups a namespace has ever begun.
+const BEGUN: &str = "events-groups-begun";
 
 /// Where a group stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +82,22 @@ impl Stored {
             Written::Done(versions) => Ok(versions.first().copied()),
             Written::Lost(_) => Ok(None),
         }
+    }
+
+    /// What whoever begins a group of this namespace writes with it: of several at once, one finds it as it was read.
+    pub async fn next_begun(&self, place: &Place) -> Result<Write, StoreError> {
+        let (key, now) = (Key::core(BEGUN, "groups"), self.parts.clock.now());
+        let found = self
+            .parts
+            .records
+            .get(&place.tenant, std::slice::from_ref(&key), now)
+            .await?;
+        let found = found.into_iter().flatten().next();
+        let begun: u64 = found
+            .as_ref()
+            .map_or(Ok(0), |record| parse("the number of groups", record))?;
+        let expect = found.map_or(Expect::Absent, |record| Expect::Version(record.version));
+        Ok(Write::put(key, (begun + 1).to_string()).expecting(expect))
     }
 
     /// Forgets a group.

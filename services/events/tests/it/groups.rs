@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, StreamExt, future::join_all};
 use micro_domain::{Limit, Limits};
 use micro_proto::events::{DeleteGroupRequest, Groups, ListGroupsRequest, SeekRequest};
 use micro_tenancy::Reports;
@@ -244,4 +244,22 @@ async fn a_namespace_has_so_many_groups_and_no_more() {
     assert!(used.iter().any(|u| u.limit.name == "groups" && u.used == 2), "{used:?}");
     let others = world.consume(&owner("bobs-ns"), from_the_start("t", "three")).await;
     assert!(others.is_ok(), "each namespace has its own limit");
+}
+
+#[tokio::test]
+async fn groups_that_begin_at_once_are_no_more_than_allowed() {
+    let groups = Limit {
+        max: 3,
+        ..Limits::DEVELOPER.groups
+    };
+    let world = World::with(Limits {
+        groups,
+        ..Limits::DEVELOPER
+    });
+    let ada = owner("ada-ns");
+    world.publish(&ada, "t", "x").await.expect("own");
+    let names: Vec<_> = (0..12).map(|n| format!("g{n}")).collect();
+    let begun = names.iter().map(|name| world.consume(&ada, from_the_start("t", name)));
+    let begun = join_all(begun).await;
+    assert_eq!(begun.iter().filter(|begun| begun.is_ok()).count(), 3);
 }
