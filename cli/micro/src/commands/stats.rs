@@ -1,6 +1,7 @@
 //! `micro stats`: what services say of themselves.
 
 use clap::ValueEnum;
+use micro_error::Kind;
 use micro_proto::{
     debug::StatsResponse,
     registry::{Node, Service},
@@ -48,10 +49,10 @@ enum All {
     Custom,
 }
 
-/// One version of a service, and each of its nodes with its figures.
+/// One version of a service, and each of its nodes with its figures, if it tells any.
 struct Block {
     service: Service,
-    nodes: Vec<(Node, StatsResponse)>,
+    nodes: Vec<(Node, Option<StatsResponse>)>,
 }
 
 /// Runs it.
@@ -120,34 +121,46 @@ async fn blocks_of(name: &str, session: &Session) -> Result<Vec<Block>> {
     Ok(blocks)
 }
 
-async fn figures(name: &str, home: &str, metadata: Metadata, session: &Session) -> Result<StatsResponse> {
+/// What a node says of itself: nothing where it has no such endpoint, or has just gone.
+async fn figures(name: &str, home: &str, metadata: Metadata, session: &Session) -> Result<Option<StatsResponse>> {
     let caller = session.caller_in(home, metadata);
-    let stats = session
-        .call_json(&caller, name, "Debug.Stats", "{}".into())
-        .await
-        .map_err(|e| session.explain(&e))?;
-    serde_json::from_slice(&stats).map_err(|e| Failure::because("reading the statistics", e))
+    match session.call_json(&caller, name, "Debug.Stats", "{}".into()).await {
+        Ok(stats) => serde_json::from_slice(&stats)
+            .map(Some)
+            .map_err(|e| Failure::because("reading the statistics", e)),
+        Err(e) if matches!(e.kind(), Kind::Unimplemented | Kind::Unavailable) => Ok(None),
+        Err(e) => Err(session.explain(&e)),
+    }
 }
 
 fn text(block: &Block) -> String {
     let header = ["NODE", "ADDRESS:PORT", "STARTED", "UPTIME", "MEMORY", "THREADS", "GC"]
         .map(str::to_owned)
         .to_vec();
-    let row = |(node, stats): &(Node, StatsResponse)| {
-        vec![
-            node.id.clone(),
-            node.address.clone(),
-            started(stats.started),
-            span::units(time::Duration::seconds(i64::try_from(stats.uptime).unwrap_or(0))),
-            format!("{:.2}mb", stats.memory as f64 / 1_048_576.0),
-            stats.threads.to_string(),
-            format!("{:?}", std::time::Duration::from_nanos(stats.gc)),
-        ]
+    let row = |(node, stats): &(Node, Option<StatsResponse>)| {
+        let mut row = vec![node.id.clone(), node.address.clone()];
+        match stats {
+            Some(stats) => row.extend(cells(stats)),
+            None => row.extend(std::iter::repeat_n("n/a".to_owned(), header.len() - row.len())),
+        }
+        row
     };
-    let rows: Vec<_> = std::iter::once(header).chain(block.nodes.iter().map(row)).collect();
+    let rows: Vec<_> = std::iter::once(header.clone())
+        .chain(block.nodes.iter().map(row))
+        .collect();
     let table = table::render(&rows, Fill::Spaces(4));
     let Service { name, version, .. } = &block.service;
     format!("SERVICE    {name}\n\nVERSION    {version}\n\n{table}\n")
+}
+
+fn cells(stats: &StatsResponse) -> [String; 5] {
+    [
+        started(stats.started),
+        span::units(time::Duration::seconds(i64::try_from(stats.uptime).unwrap_or(0))),
+        format!("{:.2}mb", stats.memory as f64 / 1_048_576.0),
+        stats.threads.to_string(),
+        format!("{:?}", std::time::Duration::from_nanos(stats.gc)),
+    ]
 }
 
 fn started(unix: u64) -> String {
@@ -186,11 +199,12 @@ mod tests {
         assert_eq!(
             text(&Block {
                 service,
-                nodes: vec![(node, stats)]
+                nodes: vec![(node.clone(), Some(stats)), (node, None)]
             }),
             "SERVICE    greeter\n\nVERSION    v1\n\n\
              NODE         ADDRESS:PORT     STARTED           UPTIME    MEMORY    THREADS    GC\n\
-             greeter-1    10.0.0.1:8080    Jan 1 00:00:00    1m30s     1.50mb    3          1µs\n\n"
+             greeter-1    10.0.0.1:8080    Jan 1 00:00:00    1m30s     1.50mb    3          1µs\n\
+             greeter-1    10.0.0.1:8080    n/a               n/a       n/a       n/a        n/a\n\n"
         );
     }
 }
