@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use micro_clock::Ids;
 use micro_domain::AccountId;
 use micro_tenancy::{AccountKind, Caller, LimitReached, Reach, Revocation, Tenant};
 use secrecy::SecretString;
@@ -71,6 +72,7 @@ impl App {
             scopes: new.scopes,
             metadata: new.metadata,
             secret: sealed,
+            incarnation: Ids.random(),
         };
         match store.add_account(&account, limit.max).await? {
             Added::Done => Ok((account, secret)),
@@ -103,6 +105,7 @@ impl App {
             scopes,
             metadata: BTreeMap::new(),
             secret,
+            incarnation: Ids.random(),
         };
         let limit = self.config.limits.accounts;
         match self.store(tenant, now).add_account(&new, limit.max).await? {

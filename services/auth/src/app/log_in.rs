@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use micro_clock::Ids;
 use micro_domain::{AccountId, Email, Namespace, NamespaceName};
 use micro_limits::LimitKey;
 use micro_tenancy::{AccountKind, Caller, Tenant};
@@ -150,6 +151,7 @@ impl App {
                 scopes: vec!["admin".into()],
                 metadata: Default::default(),
                 secret: self.passwords.seal("micro").await?,
+                incarnation: Ids.random(),
             };
             match store.add_account(&admin, u64::MAX).await? {
                 Added::Done | Added::IdTaken | Added::NameTaken | Added::Full(_) => Ok(()),

@@ -41,6 +41,7 @@ impl App {
         let session = Session {
             current: refresh::digest(&refresh),
             spent: Vec::new(),
+            incarnation: account.incarnation,
         };
         let store = self.store(tenant, now);
         if !store
@@ -72,7 +73,10 @@ impl App {
             let Some((mut session, version)) = found else {
                 return Err(AuthError::InvalidToken);
             };
-            let Some((account, _)) = store.find_account(&presented.account).await? else {
+            // A login that ran beside the account's deletion may have left a session behind: it is not that of an
+            // account which has got the same id since.
+            let found = store.find_account(&presented.account).await?;
+            let Some((account, _)) = found.filter(|(account, _)| account.incarnation == session.incarnation) else {
                 self.end_sessions(&tenant, &presented.account, &[presented.session], now)
                     .await?;
                 return Err(AuthError::InvalidToken);

@@ -9,6 +9,7 @@ use micro_storage::{
 };
 use micro_tenancy::AccountKind;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{
     Store, json, parse,
@@ -27,6 +28,9 @@ pub struct Account {
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,
     pub secret: Sealed,
+    /// Drawn when it was made: another account of the same id, made later, is another one.
+    #[serde(default)]
+    pub incarnation: Uuid,
 }
 
 impl Account {

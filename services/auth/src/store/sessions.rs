@@ -7,6 +7,7 @@ use micro_storage::{
 };
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
 
 use super::{Store, json};
 
@@ -18,6 +19,9 @@ pub struct Session {
     /// Hashes of tokens used up a moment ago, the latest last, with the Unix second of it.
     #[serde(default)]
     pub spent: Vec<(String, i64)>,
+    /// Of which incarnation of the account it is.
+    #[serde(default)]
+    pub incarnation: Uuid,
 }
 
 /// How long a spent token still leads to its successor.

@@ -6,7 +6,7 @@ use micro_proto::auth::{
 };
 use micro_tenancy::Caller;
 
-use crate::world::{World, words};
+use crate::world::{World, namespace_of, words};
 
 async fn admin(world: &World) -> Caller {
     let token = world
@@ -320,6 +320,29 @@ async fn a_deleted_account_is_out_at_other_replicas_when_they_look() {
     other.auth.load_revocations().await.expect("read");
     assert!(other.holder(&token).await.is_none());
     assert!(other.refresh(&token.refresh_token).await.is_err());
+}
+
+/// As a login does whose last step runs after the account was deleted.
+#[tokio::test]
+async fn a_session_that_a_deletion_missed_is_not_that_of_the_next_account_of_its_id() {
+    let world = World::platform();
+    let ada = ada(&world).await;
+    let made = generate(&world, &ada, new("bot")).await;
+    let token = world.log_in("ada-ns", "bot", &made.secret).await.expect("known");
+    let namespace = namespace_of("ada-ns");
+    let mut missed = world.sessions(&namespace).await;
+    missed.retain(|session| session.key.starts_with("bot"));
+    assert_eq!(missed.len(), 1);
+    world.auth.delete(&ada, deletion("bot")).await.expect("deleted");
+    world.put_sessions(&namespace, missed).await;
+
+    generate(&world, &ada, new("bot")).await;
+    assert!(world.refresh(&token.refresh_token).await.is_err());
+    let left = world.sessions(&namespace).await;
+    assert!(
+        left.iter().all(|session| !session.key.starts_with("bot")),
+        "it has ended"
+    );
 }
 
 fn deletion(id: &str) -> DeleteAccountRequest {

@@ -12,7 +12,10 @@ use micro_domain::{AccountId, Email, Namespace, NamespaceName};
 use micro_error::Error;
 use micro_limits::{MemoryLimiter, Rate};
 use micro_proto::auth::{Auth, EnsureAccountRequest, Options, SealSecretRequest, Sessions, Token, TokenRequest};
-use micro_storage::{memory::MemoryRecords, records::Records};
+use micro_storage::{
+    memory::MemoryRecords,
+    records::{Key, Record, Records, Scan, Write},
+};
 use micro_tenancy::{
     AccountKind, Authority, Caller, Principal, Reach, Revocations, SystemTask, Verifier, Verify,
     tokens::{KeyRing, SigningKey, Tokens},
@@ -147,6 +150,27 @@ impl World {
         }
     }
 
+    /// Everything that is kept of a namespace's sessions.
+    pub async fn sessions(&self, namespace: &Namespace) -> Vec<Record> {
+        let tenant = self.authority.enter(SystemTask::Doors, namespace.clone());
+        let now = self.clock.now();
+        self.records
+            .scan(&tenant, Scan::core("sessions", ""), now)
+            .await
+            .expect("read")
+    }
+
+    /// Puts it back.
+    pub async fn put_sessions(&self, namespace: &Namespace, sessions: Vec<Record>) {
+        let tenant = self.authority.enter(SystemTask::Doors, namespace.clone());
+        let put = |record: Record| Write::put(Key::core("sessions", &record.key), record.value);
+        let batch = sessions.into_iter().map(put).collect();
+        self.records
+            .write(&tenant, batch, self.clock.now())
+            .await
+            .expect("written");
+    }
+
     /// The platform itself, in a namespace.
     pub fn system(&self, namespace: &Namespace) -> Caller {
         self.authority.system_in(SystemTask::Signup, namespace.clone())
@@ -166,7 +190,11 @@ impl World {
     pub async fn holder(&self, token: &Token) -> Option<Caller> {
         let principal = self.verifier.verify(&token.access_token, self.clock.now()).await?;
         let bearer = SecretString::from(token.access_token.as_str());
-        Some(self.authority.verified(Principal::clone(&principal)).with_bearer(bearer))
+        Some(
+            self.authority
+                .verified(Principal::clone(&principal))
+                .with_bearer(bearer),
+        )
     }
 
     /// Founds a namespace for a person, as signup does.
