@@ -55,6 +55,9 @@ pub const ANONYMOUS_BYTES: Limit = Limit {
     max: 64 << 10,
 };
 
+/// One address without an account takes at most this part of the limits of a namespace whose services it calls: half.
+pub const ADDRESSES_SHARE: u64 = 2;
+
 /// Namespaces without a token, a second and address, that have to be looked for.
 pub const LOOKED_FOR_PER_SECOND: u32 = 100;
 

@@ -195,7 +195,15 @@ impl Edge {
         rules::decide(&rules, principal, &namespace, &resource).check(principal, &resource)?;
         let own = principal.is_some_and(|p| p.namespace.id == namespace.id || p.reach == Reach::Local);
         debug::check(path, principal, own)?;
+        let share = match principal {
+            Some(_) => None,
+            None => Some(self.share(peer, namespace.id).await?),
+        };
         let held = self.count(namespace.id).await?;
+        let held = match share {
+            Some(share) => Held::new((share, held)),
+            None => held,
+        };
         let nodes = only(headers, self.ports.routes.nodes(namespace.id, path.service));
         if nodes.is_empty() {
             return Err(Refused::NoRoute(path.service.to_owned()));
@@ -371,15 +379,32 @@ impl Edge {
         }
     }
 
+    /// Counts a stranger's request against what one address may take of a namespace's limits: nobody alone spends
+    /// them.
+    async fn share(&self, peer: &Peer, namespace: NamespaceId) -> Result<Held, Error> {
+        let who = format!("{} {}", namespace.uuid(), peer.counted());
+        let of = |limit: Limit, name| Limit {
+            name,
+            max: (limit.max / bounds::ADDRESSES_SHARE).max(1),
+        };
+        let rate = of(self.limits.requests_per_second, "requests.per_address.per_second");
+        let key = LimitKey::rate(rate.name, &who);
+        self.ports
+            .limiter
+            .take(key, 1, averaged(rate), self.ports.clock.now())
+            .await?;
+        let room = of(self.limits.requests_in_flight, "requests.per_address.in_flight");
+        Ok(Held::new(self.strangers.enter(who, room)?))
+    }
+
     /// Counts a request against its namespace's limits.
     async fn count(&self, namespace: NamespaceId) -> Result<Held, Error> {
-        /// The rate is an average over so many seconds.
-        const OVER: u32 = 10;
         let limit = self.limits.requests_per_second;
-        let count = u32::try_from(limit.max).unwrap_or(u32::MAX).saturating_mul(OVER);
-        let rate = Rate::of(count, time::Duration::seconds(i64::from(OVER)));
         let key = LimitKey::rate(limit.name, namespace.uuid().as_bytes());
-        self.ports.limiter.take(key, 1, rate, self.ports.clock.now()).await?;
+        self.ports
+            .limiter
+            .take(key, 1, averaged(limit), self.ports.clock.now())
+            .await?;
         Ok(Held::new(
             self.in_flight.enter(namespace, self.limits.requests_in_flight)?,
         ))
@@ -437,19 +462,28 @@ fn core_router(ports: &Ports, figures: &Arc<Figures>) -> Router {
         .map(str::to_owned)
         .chain(["proxy".into(), "api".into()])
         .collect();
-    names
-        .iter()
-        .fold(router, |router, name| {
-            router.with_name(name, debug::service(name, ports.clock.clone(), figures.clone()))
-        })
+    names.iter().fold(router, |router, name| {
+        router.with_name(name, debug::service(name, ports.clock.clone(), figures.clone()))
+    })
 }
 
 /// The one node that a request names, or all of them.
 fn only(headers: &HeaderMap, nodes: Arc<[Node]>) -> Arc<[Node]> {
     match headers.get(NODE_HEADER) {
-        Some(wanted) => nodes.iter().filter(|n| n.id.as_bytes() == wanted.as_bytes()).cloned().collect(),
+        Some(wanted) => nodes
+            .iter()
+            .filter(|n| n.id.as_bytes() == wanted.as_bytes())
+            .cloned()
+            .collect(),
         None => nodes,
     }
+}
+
+/// So many a second, averaged over ten.
+fn averaged(limit: Limit) -> Rate {
+    const OVER: u32 = 10;
+    let count = u32::try_from(limit.max).unwrap_or(u32::MAX).saturating_mul(OVER);
+    Rate::of(count, time::Duration::seconds(i64::from(OVER)))
 }
 
 fn namespace_header(headers: &HeaderMap) -> Option<&str> {
@@ -497,6 +531,19 @@ mod tests {
             .filter(|m| !methods.contains(m))
             .collect();
         assert_eq!(public, ["End"], "a new method of Sessions needs a decision");
+    }
+
+    /// It is moved several times for each request.
+    #[test]
+    fn what_a_request_takes_while_it_is_answered_is_short() {
+        fn length<'a, F>(_: impl Fn(&'a EdgeCore, &'a Peer, Request<Incoming>) -> F) -> usize {
+            std::mem::size_of::<F>()
+        }
+        let longest = length(EdgeCore::handle);
+        fn of_http<'a, F>(_: impl Fn(&'a EdgeCore, &'a Peer, Request<Incoming>) -> F) -> usize {
+            std::mem::size_of::<F>()
+        }
+        assert!(longest <= 3_000, "{longest} bytes {}", of_http(api::answer));
     }
 
     #[test]

@@ -83,12 +83,7 @@ async fn without_a_good_token_only_public_rules_help() {
             "{token} {named}"
         );
     }
-    world
-        .behind
-        .rules
-        .lock()
-        .expect("not poisoned")
-        .insert(crate::world::namespace("ada-ns").id, vec![rule("", "greeter", "*")]);
+    world.open_to_everybody("ada-ns", "greeter");
     greet(&client, "", &[("micro-namespace", "ada-ns")])
         .await
         .expect("public");

@@ -421,3 +421,30 @@ async fn a_namespace_has_so_many_long_answers_on_their_way() {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test]
+async fn one_address_does_not_spend_what_a_namespace_has() {
+    let world = World::with(|c| c.limits.requests_per_second = limit(c.limits.requests_per_second, 2)).await;
+    let node = TestNode::start().await;
+    world.route("ada-ns", "greeter", vec![node.node()]);
+    world.open_to_everybody("ada-ns", "greeter");
+    let client = world.client();
+    let greet = async |token: &str| {
+        let headers: &[(&str, &str)] = if token.is_empty() {
+            &[("micro-namespace", "ada-ns")]
+        } else {
+            &[]
+        };
+        let asks = caller(token, headers);
+        client.call_json(&asks, "greeter", "Greeter.Hello", "{}".into()).await
+    };
+    for _half_of_twenty in 0..10 {
+        greet("").await.expect("within the address's part");
+    }
+    let refused = greet("").await.expect_err("too fast");
+    assert_eq!(refused.id(), "limits.requests.per_address.per_second");
+    for _other_half in 0..10 {
+        greet("ada").await.expect("the rest is there for others");
+    }
+    greet("ada").await.expect_err("and then it is spent");
+}

@@ -469,6 +469,12 @@ impl World {
         self.behind.nodes.lock().expect("not poisoned").insert(key, nodes);
     }
 
+    /// Lets everybody call a service.
+    pub fn open_to_everybody(&self, namespace_name: &str, service: &str) {
+        let mut rules = self.behind.rules.lock().expect("not poisoned");
+        rules.insert(namespace(namespace_name).id, vec![rule("", service, "*")]);
+    }
+
     /// A URL at the HTTP API.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.gateway.addresses().api)
