@@ -145,31 +145,21 @@ impl Records for SqlRecords {
         if scan.is_empty() {
             return Ok(Vec::new());
         }
-        let (from, from_in) = match &scan.from {
-            Bound::Included(key) => (key.as_str(), true),
-            Bound::Excluded(key) => (key.as_str(), false),
-            Bound::Unbounded => ("", true),
+        let from = match &scan.from {
+            Bound::Included(key) => key.clone(),
+            Bound::Excluded(key) => behind(key),
+            Bound::Unbounded => String::new(),
         };
-        let (to, to_in) = match &scan.to {
-            Bound::Included(key) => (Some(key.as_str()), true),
-            Bound::Excluded(key) => (Some(key.as_str()), false),
-            Bound::Unbounded => (None, true),
+        let to = match &scan.to {
+            Bound::Included(key) => Some(behind(key)),
+            Bound::Excluded(key) => Some(key.clone()),
+            Bound::Unbounded => None,
         };
         let call = if scan.descending { Call::ScanDown } else { Call::ScanUp };
         let (namespace, limit) = (tenant.id().uuid(), scan.limit as i64);
         let most = scan.max_bytes.map(|most| i64::try_from(most).unwrap_or(i64::MAX));
-        let values: [&(dyn ToSql + Sync); 10] = [
-            &namespace,
-            &scan.database,
-            &scan.table,
-            &from,
-            &from_in,
-            &to,
-            &to_in,
-            &limit,
-            &now,
-            &most,
-        ];
+        let values: [&(dyn ToSql + Sync); 8] =
+            [&namespace, &scan.database, &scan.table, &from, &to, &limit, &now, &most];
         let rows = self.call(call, &values).await?;
         Ok(rows.iter().map(|row| record(row.get(0), row, 1)).collect())
     }
@@ -194,6 +184,11 @@ impl Records for SqlRecords {
             }
         }
     }
+}
+
+/// The first key that can lie behind this one: no key holds NUL.
+fn behind(key: &str) -> String {
+    format!("{key}\u{1}")
 }
 
 fn columns<'k>(keys: impl Iterator<Item = &'k Key> + Clone) -> [Vec<&'k str>; 3] {

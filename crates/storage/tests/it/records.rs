@@ -19,6 +19,7 @@ on_every_back_end! { records:
     a_batch_happens_whole_or_not_at_all
     versions_grow_even_across_a_deletion
     scans_are_ordered_bounded_and_go_on_from_a_cursor
+    an_end_belongs_to_a_range_or_not_whatever_lies_beside_it
     a_scan_stays_in_its_table
     namespaces_do_not_meet
     tables_are_listed_without_cores
@@ -220,6 +221,48 @@ async fn scans_are_ordered_bounded_and_go_on_from_a_cursor(records: &impl Record
         .scan(&tenant("ada"), Scan { limit: 1_001, ..all() }, now())
         .await;
     assert!(matches!(refused, Err(StoreError::Invalid(_))));
+}
+
+async fn an_end_belongs_to_a_range_or_not_whatever_lies_beside_it(records: &impl Records) {
+    let names = ["k", "k\u{1}", "k\u{1}\u{1}", "k ", "l"];
+    let batch = names.map(|name| Write::put(key(name), "")).to_vec();
+    records.write(&tenant("ada"), batch, now()).await.expect("writes");
+    let of = |text: &str| text.to_owned();
+    for descending in [false, true] {
+        let keys = |from: Bound<String>, to: Bound<String>| async move {
+            let all = Scan::prefix("db", "tbl", "");
+            let found = records
+                .scan(
+                    &tenant("ada"),
+                    Scan {
+                        from,
+                        to,
+                        descending,
+                        ..all
+                    },
+                    now(),
+                )
+                .await;
+            let mut keys: Vec<String> = found.expect("scans").into_iter().map(|record| record.key).collect();
+            if descending {
+                keys.reverse();
+            }
+            keys
+        };
+        use Bound::{Excluded, Included, Unbounded};
+        assert_eq!(keys(Included(of("k")), Included(of("k"))).await, ["k"]);
+        assert_eq!(keys(Included(of("k")), Excluded(of("k\u{1}"))).await, ["k"]);
+        assert_eq!(keys(Excluded(of("k")), Included(of("k\u{1}"))).await, ["k\u{1}"]);
+        assert_eq!(
+            keys(Excluded(of("k")), Excluded(of("k "))).await,
+            ["k\u{1}", "k\u{1}\u{1}"]
+        );
+        assert_eq!(
+            keys(Excluded(of("k\u{1}")), Unbounded).await,
+            ["k\u{1}\u{1}", "k ", "l"]
+        );
+        assert_eq!(keys(Unbounded, Excluded(of("k\u{1}\u{1}"))).await, ["k", "k\u{1}"]);
+    }
 }
 
 async fn a_scan_stays_in_its_table(records: &impl Records) {
