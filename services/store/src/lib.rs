@@ -23,7 +23,7 @@ use tokio::time::{MissedTickBehavior, interval};
 pub use app::uploads::PIECE;
 pub use error::Refusal;
 
-use crate::app::uploads::Counted;
+use crate::{app::uploads::Counted, store::turns::Turns};
 
 /// Uploads whose digest is remembered as far as it is counted: others are read again at their end.
 const COUNTED: usize = 10_000;
@@ -48,6 +48,8 @@ pub struct App {
     parts: Arc<Parts>,
     /// Big answers that are being put together.
     finding: InFlight<NamespaceId>,
+    /// Long searches.
+    turns: Turns,
     /// Blobs that arrive.
     senders: InFlight<NamespaceId>,
     /// Blobs that are being read.
@@ -61,6 +63,7 @@ impl App {
         Self {
             parts: Arc::new(parts),
             finding: InFlight::default(),
+            turns: Turns::default(),
             senders: InFlight::default(),
             reading: InFlight::default(),
             counted: Arc::new(Bounded::new(COUNTED)),

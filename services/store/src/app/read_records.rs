@@ -79,6 +79,7 @@ impl App {
             table,
             wanted,
             self.parts.clock.now(),
+            self.turns.clone(),
         )?)
     }
 }

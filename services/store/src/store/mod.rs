@@ -4,3 +4,4 @@ pub mod blob_index;
 pub mod entry;
 pub mod pieces;
 pub mod search;
+pub mod turns;

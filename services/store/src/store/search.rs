@@ -10,6 +10,8 @@ use micro_storage::{
 use micro_tenancy::Tenant;
 use time::OffsetDateTime;
 
+use super::turns::Turns;
+
 /// Which records of a table are meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
@@ -37,6 +39,8 @@ pub struct Search {
     left: u64,
     /// How many records the next page has at most.
     size: usize,
+    pages: usize,
+    turns: Turns,
 }
 
 /// How many records a page has at first, and at most: most searches want few.
@@ -44,6 +48,9 @@ const FIRST: usize = 32;
 const MOST: usize = 512;
 /// A page ends before it has more bytes than this: values may be a megabyte each.
 const PAGE_BYTES: usize = 1 << 20;
+
+/// A search of more pages takes turns with others of its namespace.
+const SHORT: usize = 4;
 
 impl Search {
     /// A search of one table, at one moment.
@@ -53,6 +60,7 @@ impl Search {
         table: &str,
         wanted: Wanted,
         now: OffsetDateTime,
+        turns: Turns,
     ) -> Result<Self, StoreError> {
         let database = tenant.namespace().name.to_string();
         let mut scan = Scan::tenant(database, table, &wanted.prefix)?.max_bytes(PAGE_BYTES);
@@ -66,6 +74,8 @@ impl Search {
             skip: wanted.offset,
             left: if wanted.limit == 0 { u64::MAX } else { wanted.limit },
             size: FIRST,
+            pages: 0,
+            turns,
         })
     }
 
@@ -74,6 +84,11 @@ impl Search {
         let Some(scan) = self.rest.take().filter(|_| self.left > 0) else {
             return Ok(None);
         };
+        let _turn = match self.pages >= SHORT {
+            true => self.turns.take(self.tenant.id()).await,
+            false => None,
+        };
+        self.pages += 1;
         let size = self.page_size();
         let page = self
             .records

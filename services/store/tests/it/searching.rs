@@ -1,7 +1,23 @@
 //! Many records: by prefix and suffix, in either order, in parts.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use micro_domain::Limits;
 use micro_error::Kind;
 use micro_proto::store::{ListOptions, ReadOptions, ReadRequest, Store};
+use micro_storage::{
+    StoreError,
+    memory::{MemoryBlobs, MemoryRecords},
+    records::{Key, Record, Records, Scan, Usage, Write, Written},
+};
+use micro_tenancy::Tenant;
+use time::OffsetDateTime;
+use tokio::sync::Semaphore;
 
 use crate::world::{World, admin, wire, write};
 
@@ -130,4 +146,93 @@ async fn an_answer_never_outgrows_a_message() {
             .len(),
         13
     );
+}
+
+/// Records whose pages come when they are let, and are counted on the way.
+struct Slow {
+    inner: MemoryRecords,
+    gate: Semaphore,
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+#[async_trait]
+impl Records for Slow {
+    async fn get(&self, tenant: &Tenant, keys: &[Key], now: OffsetDateTime) -> Result<Vec<Option<Record>>, StoreError> {
+        self.inner.get(tenant, keys, now).await
+    }
+
+    async fn write(&self, tenant: &Tenant, batch: Vec<Write>, now: OffsetDateTime) -> Result<Written, StoreError> {
+        self.inner.write(tenant, batch, now).await
+    }
+
+    async fn usage(&self, tenant: &Tenant) -> Result<Usage, StoreError> {
+        self.inner.usage(tenant).await
+    }
+
+    async fn scan(&self, tenant: &Tenant, scan: Scan, now: OffsetDateTime) -> Result<Vec<Record>, StoreError> {
+        let busy = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(busy, Ordering::SeqCst);
+        self.gate.acquire().await.expect("open").forget();
+        self.now.fetch_sub(1, Ordering::SeqCst);
+        self.inner.scan(tenant, scan, now).await
+    }
+
+    async fn tables(&self, tenant: &Tenant) -> Result<Vec<(String, String)>, StoreError> {
+        self.inner.tables(tenant).await
+    }
+
+    async fn sweep(&self, now: OffsetDateTime, limit: usize) -> Result<usize, StoreError> {
+        self.inner.sweep(now, limit).await
+    }
+
+    async fn erase(&self, tenant: &Tenant) -> Result<(), StoreError> {
+        self.inner.erase(tenant).await
+    }
+}
+
+#[tokio::test]
+async fn long_searches_of_a_namespace_take_turns_and_short_ones_do_not_wait() {
+    let slow = Arc::new(Slow {
+        inner: MemoryRecords::default(),
+        gate: Semaphore::new(Semaphore::MAX_PERMITS),
+        now: AtomicUsize::new(0),
+        most: AtomicUsize::new(0),
+    });
+    let world = World::on(slow.clone(), Arc::new(MemoryBlobs::default()), Limits::DEVELOPER);
+    let (ada, eve) = (admin("ada-ns"), admin("eve-ns"));
+    for caller in [&ada, &eve] {
+        for n in 0..3_000 {
+            world.put(caller, &format!("k{n:04}"), "v").await;
+        }
+    }
+    let search = |suffix: &str, prefix: &str| ListOptions {
+        suffix: suffix.into(),
+        prefix: prefix.into(),
+        ..Default::default()
+    };
+    // All are in the middle of their fifth page or behind it, but for those that wait for their turn.
+    slow.gate.forget_permits(Semaphore::MAX_PERMITS);
+    let mut searches: Vec<_> = [&ada, &ada, &ada, &ada, &ada, &eve]
+        .into_iter()
+        .map(|caller| Box::pin(world.list(caller, search("7", ""))))
+        .collect();
+    for _ in 0..4 {
+        for search in &mut searches {
+            assert!(search.as_mut().now_or_never().is_none(), "the gate is shut");
+        }
+        slow.gate.add_permits(searches.len());
+    }
+    for search in &mut searches {
+        assert!(search.as_mut().now_or_never().is_none(), "the gate is shut");
+    }
+    assert_eq!(slow.now.load(Ordering::SeqCst), 3, "two of Ada's five, and Eve's");
+    let mut short = Box::pin(world.list(&ada, search("", "k0001")));
+    assert!(short.as_mut().now_or_never().is_none());
+    assert_eq!(slow.now.load(Ordering::SeqCst), 4, "a short one is not in the queue");
+    slow.gate.add_permits(1_000);
+    for found in futures::future::join_all(searches).await {
+        assert_eq!(found.expect("listed").concat().len(), 300);
+    }
+    assert_eq!(short.await.expect("listed").concat(), ["k0001"]);
 }
