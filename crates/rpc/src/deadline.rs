@@ -2,7 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, future::Either, stream};
 use http::HeaderMap;
 use micro_error::{Error, Kind};
 use tokio::time::Instant;
@@ -52,12 +52,14 @@ impl Deadline {
     }
 
     /// Runs `work` until the caller stops waiting.
-    pub async fn bound<T>(self, work: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+    // No async function: that would have room for `work` twice, in the future of every request.
+    pub fn bound<T>(self, work: impl Future<Output = Result<T, Status>>) -> impl Future<Output = Result<T, Status>> {
         match self.0 {
-            Some(at) => tokio::time::timeout_at(at, work)
-                .await
-                .unwrap_or_else(|_| Err(exceeded().into())),
-            None => work.await,
+            Some(at) => {
+                let bounded = tokio::time::timeout_at(at, work);
+                Either::Left(bounded.map(|done| done.unwrap_or_else(|_| Err(exceeded().into()))))
+            }
+            None => Either::Right(work),
         }
     }
 

@@ -287,7 +287,8 @@ where
     let Ok(Ok((io, protocol))) = hello else { return };
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let (edge, peer) = (edge.clone(), peer.clone());
-        async move { Ok::<_, std::convert::Infallible>(edge.handle(&peer, request).await) }
+        // Boxed: hyper moves it about several times, and it is long.
+        Box::pin(async move { Ok::<_, std::convert::Infallible>(edge.handle(&peer, request).await) })
     });
     match protocol {
         Protocol::Http1 => {

@@ -5,6 +5,8 @@ mod path;
 mod request;
 mod response;
 
+use std::pin::pin;
+
 use futures::TryStreamExt;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
@@ -97,9 +99,12 @@ async fn call(
     };
     let (head, body) = request.into_parts();
     let asked_for = Deadline::of(&head.headers);
-    let (head, body) = match hop::elsewhere(core, peer, target, asked_for, head, body).await? {
-        Passed::Back(head, body) => (head, body),
-        Passed::Answered(response) => return Ok(response),
+    let (head, body) = match hop::is_here(core, peer, target)? {
+        true => (head, body),
+        false => match hop::elsewhere(core, peer, asked_for, head, body).await? {
+            Passed::Back(head, body) => (head, body),
+            Passed::Answered(response) => return Ok(response),
+        },
     };
     let lines = wants_lines(&head.headers);
     let host = head
@@ -146,7 +151,7 @@ async fn call(
                 codec,
                 payload: Payload::One(asked.body),
             };
-            let payload = core::call(&core.edge, service, call, deadline, &held).await?;
+            let payload = Box::pin(core::call(&core.edge, service, call, deadline, &held)).await?;
             let payload = match logged(head.uri.path(), payload) {
                 Payload::Many(frames) => Payload::Many(held::until_revoked(frames, pass)),
                 one @ Payload::One(_) => one,
@@ -165,8 +170,8 @@ async fn call(
             };
             let headers = forward.headers(request::node_headers(&head, codec), &asker);
             let path = format!("/{}.{}/{}", target.service, target.handler, target.method);
-            let sent = forward.send(&path, headers, Full::new(frame(&asked.body)));
-            let answer = held::unless_revoked(sent, pass.as_ref()).await?;
+            let sending = pin!(forward.send(&path, headers, Full::new(frame(&asked.body))));
+            let answer = held::unless_revoked(sending, pass.as_ref()).await?;
             if let Some(status) = Status::read(answer.headers()) {
                 return Err(status.into());
             }

@@ -1,6 +1,6 @@
 //! The gRPC doors, and gRPC-Web in front of them.
 
-use std::{convert::Infallible, future::Future, pin::Pin};
+use std::{convert::Infallible, future::Future, pin::{Pin, pin}};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, header};
@@ -88,9 +88,12 @@ where
     }
     let (head, body) = request.into_parts();
     let deadline = Deadline::of(&head.headers);
-    let (head, body) = match hop::elsewhere(core, peer, parsed, deadline, head, body).await? {
-        Passed::Back(head, body) => (head, body),
-        Passed::Answered(response) => return Ok(Routed::Answered(response, Held::new(()), None)),
+    let (head, body) = match hop::is_here(core, peer, parsed)? {
+        true => (head, body),
+        false => match hop::elsewhere(core, peer, deadline, head, body).await? {
+            Passed::Back(head, body) => (head, body),
+            Passed::Answered(response) => return Ok(Routed::Answered(response, Held::new(()), None)),
+        },
     };
     let admitting = async { Ok(core.edge.admit(peer, &head.headers, None, parsed).await) };
     let Admitted {
@@ -117,7 +120,8 @@ where
                 codec,
                 payload: Payload::Many(frames),
             };
-            let outcome = core::call(&core.edge, service, call, deadline, &held).await;
+            // Boxed, for calls that are forwarded are many more.
+            let outcome = Box::pin(core::call(&core.edge, service, call, deadline, &held)).await;
             match outcome {
                 Ok(Payload::Many(frames)) => {
                     let frames = held::until_revoked(frames, pass);
@@ -140,7 +144,8 @@ where
                 deadline,
             };
             let headers = forward.headers(head.headers, &asker);
-            let response = held::unless_revoked(forward.send(path, headers, body), pass.as_ref()).await?;
+            let sending = pin!(forward.send(path, headers, body));
+            let response = held::unless_revoked(sending, pass.as_ref()).await?;
             Ok(Routed::Answered(response.map(BodyExt::boxed_unsync), held, pass))
         }
     }

@@ -1,6 +1,6 @@
 //! What a request holds until it is over, and how long it may go on.
 
-use std::{any::Any, sync::Arc};
+use std::{any::Any, pin::Pin, sync::Arc};
 
 use futures::{StreamExt, stream};
 use micro_error::{Error, Kind};
@@ -48,9 +48,9 @@ impl Pass {
     }
 }
 
-/// What comes of the work, unless the token is revoked meanwhile.
+/// What comes of the work, unless the token is revoked meanwhile. The work stays where it is: it is long.
 pub async fn unless_revoked<T>(
-    work: impl Future<Output = Result<T, Status>>,
+    work: Pin<&mut impl Future<Output = Result<T, Status>>>,
     pass: Option<&Pass>,
 ) -> Result<T, Status> {
     let Some(pass) = pass else { return work.await };

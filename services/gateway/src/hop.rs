@@ -10,6 +10,7 @@ use std::{io, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, Version, header, request::Parts, response};
 use http_body::Body;
 use http_body_util::BodyExt;
@@ -107,39 +108,38 @@ fn is_led(core: &EdgeCore, path: Path<'_>) -> bool {
     !of_the_core || (LED.contains(&path.service) && path.handler != "Debug")
 }
 
-/// Answers a call where its services run, if that is elsewhere; gives it back where that is here.
-pub async fn elsewhere<B>(
-    core: &EdgeCore,
-    peer: &Peer,
-    path: Path<'_>,
+/// Whether a call is answered here. Asked of every request, and of most that is all.
+pub fn is_here(core: &EdgeCore, peer: &Peer, path: Path<'_>) -> Result<bool, Status> {
+    let leadership = &*core.edge.ports.hop.leadership;
+    match &*peer.door {
+        _ if !leadership.is_shared() => Ok(true),
+        // It runs here, so it is answered here, as long as it may run.
+        Door::Instance(_) if leadership.holds() => Ok(true),
+        Door::Instance(_) => Err(unavailable("another server runs this service by now").into()),
+        _ => Ok(!is_led(core, path) || leadership.leader() == Leader::Here),
+    }
+}
+
+/// Answers a call where its services run, which is elsewhere; gives it back where that is here by now. Boxed: it is
+/// long, and stands in the future of every request.
+pub fn elsewhere<'a, B>(
+    core: &'a EdgeCore,
+    peer: &'a Peer,
     deadline: Deadline,
     head: Parts,
     body: B,
-) -> Result<Passed<B>, Status>
+) -> BoxFuture<'a, Result<Passed<B>, Status>>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: std::fmt::Display,
 {
-    let leadership = &*core.edge.ports.hop.leadership;
-    if !leadership.is_shared() {
-        return Ok(Passed::Back(head, body));
-    }
-    if let Door::Instance(_) = &*peer.door {
-        // It runs here, so it is answered here, as long as it may run.
-        return match leadership.holds() {
-            true => Ok(Passed::Back(head, body)),
-            false => Err(unavailable("another server runs this service by now").into()),
-        };
-    }
-    match leadership.leader() {
-        _ if !is_led(core, path) => Ok(Passed::Back(head, body)),
-        Leader::Here => Ok(Passed::Back(head, body)),
-        _ if peer.passed_on => Ok(Passed::Answered(misdirected())),
-        _ => {
-            let passing = async { Ok(find_leader(core, peer, head, body).await?) };
-            deadline.bound(passing).await
+    Box::pin(async move {
+        if peer.passed_on {
+            return Ok(Passed::Answered(misdirected()));
         }
-    }
+        let passing = async { Ok(find_leader(core, peer, head, body).await?) };
+        deadline.bound(passing).await
+    })
 }
 
 /// Passes a call on to whoever leads; where that one cannot be reached, to whoever leads next.
