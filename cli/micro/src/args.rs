@@ -6,6 +6,9 @@ use clap::{Parser, Subcommand};
 
 use crate::{commands, out::Output};
 
+/// Over the options that every command has.
+const EVERYWHERE: &str = "Options of every command";
+
 /// The whole command line.
 #[derive(Debug, Parser)]
 #[command(
@@ -20,7 +23,15 @@ use crate::{commands, out::Output};
 )]
 pub struct Cli {
     /// Use this environment instead of the current one (MICRO_ENV)
-    #[arg(short, long, env = "MICRO_ENV", global = true, value_name = "NAME", hide_env = true)]
+    #[arg(
+        short,
+        long,
+        env = "MICRO_ENV",
+        global = true,
+        value_name = "NAME",
+        hide_env = true,
+        help_heading = EVERYWHERE
+    )]
     pub env: Option<String>,
 
     /// How to print data: text, json, or raw as the service sent it (MICRO_OUTPUT)
@@ -34,7 +45,8 @@ pub struct Cli {
         value_name = "FORM",
         hide_env = true,
         hide_default_value = true,
-        hide_possible_values = true
+        hide_possible_values = true,
+        help_heading = EVERYWHERE
     )]
     pub output: Output,
 

@@ -134,20 +134,26 @@ async fn find_service(name: &str, session: &Session) -> Result<(String, Service)
             Err(e) => return Err(session.explain(&e)),
         }
     }
-    let meant = meant(name).map_or_else(String::new, |word| format!("\nDid you mean `micro {word}`?"));
+    let meant = meant(name).map_or_else(String::new, |words| format!("\nDid you mean {words}?"));
     Err(Failure::plain(format!(
         "Unrecognized micro command: {name}. Please refer to 'micro --help'{meant}"
     )))
 }
 
-/// The command that a word is nearly.
+/// The commands that a word is nearly.
 fn meant(word: &str) -> Option<String> {
     let cli = Cli::command();
     let names = cli.get_subcommands().map(|command| command.get_name().to_owned());
     let near = names.map(|name| (distance(word, &name), name));
-    near.filter(|(distance, name)| *distance <= 1 + name.len() / 5)
-        .min()
-        .map(|(_, name)| name)
+    let near: Vec<_> = near.filter(|(far, name)| *far <= 1 + name.len() / 5).collect();
+    let nearest = near.iter().map(|(far, _)| *far).min()?;
+    let names = near.into_iter().filter(|(far, _)| *far == nearest);
+    Some(
+        names
+            .map(|(_, name)| format!("`micro {name}`"))
+            .collect::<Vec<_>>()
+            .join(" or "),
+    )
 }
 
 /// How many letters are to be changed, added, left out or swapped with the next, to make one word the other.
@@ -281,9 +287,9 @@ mod tests {
 
     #[test]
     fn a_word_that_is_nearly_a_command_is_told_so() {
-        assert_eq!(meant("servcies").as_deref(), Some("services"));
-        assert_eq!(meant("staus").as_deref(), Some("status"));
-        assert_eq!(meant("rnu").as_deref(), Some("run"));
+        assert_eq!(meant("servcies").as_deref(), Some("`micro services`"));
+        assert_eq!(meant("staus").as_deref(), Some("`micro stats` or `micro status`"));
+        assert_eq!(meant("rnu").as_deref(), Some("`micro run`"));
         assert_eq!(meant("greeter"), None);
         assert_eq!(meant("helloworld"), None);
     }
