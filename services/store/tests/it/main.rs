@@ -4,6 +4,7 @@ mod back_ends;
 mod big_blob;
 mod blobs;
 mod isolation;
+mod quotas;
 mod records;
 mod searching;
 mod snapshots;
