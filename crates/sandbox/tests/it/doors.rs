@@ -8,18 +8,18 @@ use std::{
 
 use micro_sandbox::{Door, Keeper, KeeperError};
 
-use crate::support::{Workplace, confined, launchers, texts, until};
+use crate::support::{Workplace, confined, eventually, launchers, texts, until};
 
 /// Connects as soon as the program listens.
 pub async fn connect(keeper: &Keeper, port: u16) -> TcpStream {
-    for _ in 0..2000 {
+    eventually(&format!("somebody to listen on {port}"), async || {
         match keeper.connect(port).await {
-            Ok(stream) => return stream,
-            Err(KeeperError::Refused(_)) => tokio::time::sleep(Duration::from_millis(5)).await,
+            Ok(stream) => Some(stream),
+            Err(KeeperError::Refused(_)) => None,
             Err(e) => panic!("{e:?}"),
         }
-    }
-    panic!("nobody listens on {port}");
+    })
+    .await
 }
 
 pub fn read(mut stream: TcpStream) -> String {

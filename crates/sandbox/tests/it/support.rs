@@ -129,9 +129,18 @@ pub fn texts(place: &Workplace) -> Vec<String> {
 
 /// Waits for `condition`, and says what was waited for if it does not come.
 pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    eventually(what, async || condition().then_some(())).await;
+}
+
+/// What `look` finds. It is looked for again and again: what another process does is told to nobody here.
+pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    const AGAIN: Duration = Duration::from_millis(5);
     let deadline = Instant::now() + Duration::from_secs(20);
-    while !condition() {
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
         assert!(Instant::now() < deadline, "waited too long for {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(AGAIN).await;
     }
 }

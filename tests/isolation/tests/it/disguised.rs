@@ -67,6 +67,21 @@ pub async fn try_all(
     })
 }
 
+/// Two headers, of which one names the attacker's own namespace: whichever counts, it is not the victim's.
+pub async fn try_two_headers(doors: &Doors, victim: &Victim, attacker: &Attacker<'_>) -> Result<Vec<String>> {
+    let (own, other) = (attacker.namespace, victim.known.namespace.as_str());
+    let mut faults = Vec::new();
+    for names in [[own, other], [other, own], [other, other]] {
+        for path in ["store/Store/List", "runtime/Runtime/Read", "config/Config/Get"] {
+            let answer = doors.named_twice(path, names, &attacker.token).await?;
+            let sings = victim.canaries.iter().any(|c| c.sings_in(&answer.text));
+            let wrong = sings || answer.code >= 500 || (names[0] == other && answer.code != 403);
+            faults.extend(wrong.then(|| format!("{names:?} at {path}: {} {}", answer.code, answer.text)));
+        }
+    }
+    Ok(faults)
+}
+
 /// Blanks around a header's value are none of it.
 fn can_be_a_header(text: &str) -> bool {
     text.chars().all(|c| c.is_ascii_graphic() || c == ' ') && text.trim() == text

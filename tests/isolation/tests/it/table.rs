@@ -88,6 +88,7 @@ async fn attack(doors: &Doors, victim: &Victim, other: &Customer, key: &str) -> 
     println!("in disguise: {} calls", disguised.calls);
     let mut faults = tried.faults;
     faults.extend(disguised.faults);
+    faults.extend(disguised::try_two_headers(doors, victim, &attacker).await?);
     let missing = victim.missing(doors).await?;
     if !missing.is_empty() {
         faults.push(format!("gone or changed: {missing:?}; {}", victim.told(doors).await?));

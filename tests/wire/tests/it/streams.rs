@@ -32,7 +32,7 @@ enum Then {
     Tells(&'static str, Box<dyn Fn(u8) -> Bytes>),
     /// A refusal in these words.
     Refused(&'static str),
-    /// An end, whichever.
+    /// An end, behind nothing or something.
     Over,
 }
 
@@ -99,6 +99,10 @@ fn cases() -> Vec<Case> {
         key: "picture".into(),
         ..Default::default()
     };
+    let fetch = store::FetchBlobRequest {
+        key: "picture".into(),
+        ..Default::default()
+    };
     let logs = runtime::LogsRequest {
         service: "nosuch".into(),
         ..Default::default()
@@ -133,8 +137,8 @@ fn cases() -> Vec<Case> {
             Then::Refused("Logs not found for service nosuch"),
         ),
         case("/store.BlobStore/Read", &blob, Then::Ends),
-        case("/store.Blobs/Fetch", &registry::EmptyResponse {}, Then::Over),
-        case("/store.Snapshots/Export", &registry::EmptyResponse {}, Then::Over),
+        case("/store.Blobs/Fetch", &fetch, Then::Ends),
+        case("/store.Snapshots/Export", &store::ExportRequest::default(), Then::Over),
         case("/store.Store/List", &store::ListRequest::default(), Then::Ends),
     ]
 }
@@ -172,7 +176,11 @@ async fn try_case(door: &Door, case: &Case, half_closed: bool) -> Result<()> {
             Some(Err(status)) => ensure!(status.to_string().contains(words), "{status}"),
             other => bail!("it was not refused: {other:?}"),
         },
-        Then::Over => while let Some(Ok(_)) = open.next().await? {},
+        Then::Over => {
+            while let Some(more) = open.next().await? {
+                more?;
+            }
+        }
         Then::Tells(path, request) => {
             open.head().await?;
             for number in 0..2 {
