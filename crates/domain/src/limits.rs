@@ -54,7 +54,7 @@ pub struct Limits {
     pub topic_bytes: Limit,
     /// Bytes of one event or broker message, with its metadata.
     pub message_bytes: Limit,
-    /// Open subscriptions, and consumers of events.
+    /// Open subscriptions, and consumers of events: each replica counts its own.
     pub subscribers: Limit,
     /// Groups that consume events, of all topics.
     pub groups: Limit,
