@@ -1,6 +1,10 @@
 //! The gRPC doors, and gRPC-Web in front of them.
 
-use std::{convert::Infallible, future::Future, pin::{Pin, pin}};
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::{Pin, pin},
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, header};
