@@ -9,7 +9,7 @@ use std::{
 use micro_domain::Limit;
 use time::Duration;
 
-use crate::Exceeded;
+use crate::{Allowed, Exceeded};
 
 /// Counts what is under way for each key (a namespace, a door). Clones count together.
 #[derive(Debug)]
@@ -35,6 +35,7 @@ impl<K: Hash + Eq + Clone> InFlight<K> {
         if *count >= limit.max {
             return Err(Exceeded {
                 limit: limit.name,
+                allowed: Some(Allowed::AtOnce(limit.max)),
                 retry_after: Duration::SECOND,
             });
         }

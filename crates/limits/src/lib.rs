@@ -9,7 +9,7 @@ mod redis;
 
 pub use in_flight::{InFlight, Permit};
 pub use memory::MemoryLimiter;
-pub use rate::{Exceeded, LimitKey, Rate};
+pub use rate::{Allowed, Exceeded, LimitKey, Rate};
 pub use rations::Rations;
 pub use redis::RedisLimiter;
 

@@ -48,6 +48,7 @@ impl MemoryLimiter {
             }
             Err(wait) => Err(Exceeded {
                 limit: key.name,
+                allowed: Some(rate.allowed()),
                 retry_after: Duration::microseconds(wait),
             }),
         }

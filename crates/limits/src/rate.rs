@@ -50,6 +50,7 @@ impl LimitKey {
             OnFailure::Allow => Ok(()),
             OnFailure::Refuse => Err(Exceeded {
                 limit: self.name,
+                allowed: None,
                 retry_after: Duration::SECOND,
             }),
         }
@@ -91,6 +92,11 @@ impl Rate {
         }
     }
 
+    /// What it allows, in words.
+    pub(crate) fn allowed(self) -> Allowed {
+        Allowed::Within(self.burst, Duration::microseconds(self.window()))
+    }
+
     /// Microseconds for a full bucket.
     pub(crate) fn window(self) -> i64 {
         self.interval.saturating_mul(i64::from(self.burst))
@@ -118,8 +124,28 @@ pub(crate) fn micros(at: OffsetDateTime) -> i64 {
 pub struct Exceeded {
     /// The limit's name.
     pub limit: &'static str,
+    /// How much is allowed, where that could be told.
+    pub allowed: Option<Allowed>,
     /// When it may work again.
     pub retry_after: Duration,
+}
+
+/// How much a limit allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allowed {
+    /// So many under way at a time: all of them are.
+    AtOnce(u64),
+    /// So many within a time.
+    Within(u32, Duration),
+}
+
+impl fmt::Display for Allowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtOnce(count) => write!(f, "{count} at once"),
+            Self::Within(count, time) => write!(f, "{count} in {} s", seconds(time)),
+        }
+    }
 }
 
 /// Whole seconds, rounded up.
@@ -130,7 +156,11 @@ fn seconds(wait: &Duration) -> i64 {
 impl From<Exceeded> for Error {
     fn from(exceeded: Exceeded) -> Self {
         let wait = seconds(&exceeded.retry_after).max(1);
-        let text = format!("Too many requests ({}): try again in {wait} s", exceeded.limit);
+        let name = exceeded.limit;
+        let text = match exceeded.allowed {
+            Some(allowed) => format!("Too many requests ({name}: {allowed}): try again in {wait} s"),
+            None => format!("Too many requests ({name}): try again in {wait} s"),
+        };
         Error::new(Kind::TooMany, format!("limits.{}", exceeded.limit), text)
     }
 }
@@ -143,11 +173,20 @@ mod tests {
     fn an_error_names_the_limit_and_the_wait_and_not_the_subject() {
         let key = LimitKey::tries("login.account", "ada@example.com");
         assert_eq!(format!("{key:?}"), "LimitKey(login.account)");
-        let e = Error::from(Exceeded {
-            limit: key.name,
-            retry_after: Duration::milliseconds(1_200),
-        });
+        let exceeded = |allowed| {
+            Error::from(Exceeded {
+                limit: key.name,
+                allowed,
+                retry_after: Duration::milliseconds(1_200),
+            })
+        };
+        let e = exceeded(None);
         assert_eq!((e.kind(), e.id()), (Kind::TooMany, "limits.login.account"));
         assert_eq!(e.message(), "Too many requests (login.account): try again in 2 s");
+        let ten_a_minute = Rate::of(10, Duration::MINUTE).allowed();
+        for (allowed, words) in [(ten_a_minute, "10 in 60 s"), (Allowed::AtOnce(2), "2 at once")] {
+            let text = format!("Too many requests (login.account: {words}): try again in 2 s");
+            assert_eq!(exceeded(Some(allowed)).message(), text);
+        }
     }
 }

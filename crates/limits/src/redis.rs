@@ -76,6 +76,7 @@ impl Limiter for RedisLimiter {
         };
         Err(Exceeded {
             limit: key.name,
+            allowed: Some(rate.allowed()),
             retry_after: wait,
         })
     }
