@@ -37,14 +37,22 @@ async fn nodes(world: &World) -> Vec<String> {
 async fn what_ran_on_a_server_that_is_gone_is_forgotten_by_the_next() {
     let world = World::platform();
     let ((lives, one), (_, other)) = (world.instance("ada-ns"), world.instance("ada-ns"));
-    world.register(&one, greeter("v1", "lives", 4711)).await.expect("registered");
-    world.register(&other, greeter("v1", "gone", 4711)).await.expect("registered");
+    world
+        .register(&one, greeter("v1", "lives", 4711))
+        .await
+        .expect("registered");
+    world
+        .register(&other, greeter("v1", "gone", 4711))
+        .await
+        .expect("registered");
     let next = world.restarted();
     next.registry.load().await.expect("read");
     assert_eq!(nodes(&next).await, ["gone", "lives"]);
     next.takes_requests("ada-ns", lives, 4711);
     let (_, fresh) = next.instance("ada-ns");
-    next.register(&fresh, greeter("v1", "starting", 4711)).await.expect("registered");
+    next.register(&fresh, greeter("v1", "starting", 4711))
+        .await
+        .expect("registered");
     next.registry.forget_lost().await;
     assert_eq!(nodes(&next).await, ["lives", "starting"]);
     let after = next.restarted();
@@ -56,7 +64,10 @@ async fn what_ran_on_a_server_that_is_gone_is_forgotten_by_the_next() {
 async fn whoever_was_replaced_forgets_and_writes_nothing() {
     let world = World::platform();
     let (_, door) = world.instance("ada-ns");
-    world.register(&door, greeter("v1", "greeter-1", 4711)).await.expect("registered");
+    world
+        .register(&door, greeter("v1", "greeter-1", 4711))
+        .await
+        .expect("registered");
     let mut watch = world
         .registry
         .watch(&world.owner("ada-ns"), WatchRequest::default())
@@ -64,16 +75,17 @@ async fn whoever_was_replaced_forgets_and_writes_nothing() {
         .expect("watched");
     world.registry.lay_down();
     assert!(nodes(&world).await.is_empty());
-    let last = async {
-        while let Some(Ok(_)) = watch.next().await {}
-    };
+    let last = async { while let Some(Ok(_)) = watch.next().await {} };
     tokio::time::timeout(std::time::Duration::from_secs(5), last)
         .await
         .expect("whoever watches is sent away");
 
     let replaced = world.beside(Arc::new(Elsewhere));
     let (_, late) = replaced.instance("ada-ns");
-    replaced.register(&late, greeter("v1", "late", 4711)).await.expect("registered");
+    replaced
+        .register(&late, greeter("v1", "late", 4711))
+        .await
+        .expect("registered");
     let next = world.restarted();
     next.registry.load().await.expect("read");
     assert_eq!(nodes(&next).await, ["greeter-1"]);

@@ -102,12 +102,26 @@ impl World {
     }
 
     pub fn with(limits: Limits) -> Self {
-        Self::build(false, Arc::default(), Arc::default(), TestClock::default(), limits, Arc::new(Alone))
+        Self::build(
+            false,
+            Arc::default(),
+            Arc::default(),
+            TestClock::default(),
+            limits,
+            Arc::new(Alone),
+        )
     }
 
     pub fn local() -> Self {
         let limits = Limits::DEVELOPER;
-        Self::build(true, Arc::default(), Arc::default(), TestClock::default(), limits, Arc::new(Alone))
+        Self::build(
+            true,
+            Arc::default(),
+            Arc::default(),
+            TestClock::default(),
+            limits,
+            Arc::new(Alone),
+        )
     }
 
     /// The same server after a restart: what was in memory only is gone.
