@@ -107,7 +107,11 @@ impl Unfinished {
 impl Drop for Unfinished {
     fn drop(&mut self) {
         let Some((app, tenant, id)) = self.0.take() else { return };
-        tokio::spawn(async move {
+        // Where the process is ending, it is collected later.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        runtime.spawn(async move {
             if let Err(error) = app.abandon_upload(&tenant, &id).await {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, "a broken upload was not removed: it is collected later");
