@@ -240,6 +240,14 @@ fn each_node_has_figures_of_its_own() {
 }
 
 #[test]
+fn a_call_goes_through_the_door_and_to_no_address_of_its_own() {
+    let fake = Fake::start();
+    let ada = Terminal::logged_in(&fake);
+    let (out, err, exit) = ada.run(&["call", "--address", "10.0.0.9:4711", "greeter", "Greeter.Hello", "{}"]);
+    assert!(out.is_empty() && exit == 1 && err.contains("--address"), "{err}");
+}
+
+#[test]
 fn a_service_is_shown_with_what_it_offers() {
     let fake = Fake::start();
     let ada = Terminal::logged_in(&fake);
