@@ -104,8 +104,13 @@ pub fn passed_on<B>(core: &EdgeCore, peer: &Peer, request: &mut Request<B>) -> O
 
 /// Whether only the leader can answer.
 fn is_led(core: &EdgeCore, path: Path<'_>) -> bool {
-    let of_the_core = core.edge.is_core(path.service);
-    !of_the_core || (LED.contains(&path.service) && path.handler != "Debug")
+    match (core.edge.is_core(path.service), path.service, path.handler) {
+        (false, ..) => true,
+        (true, service, "Debug") if LED.contains(&service) => false,
+        // What a namespace uses counts what runs and is registered.
+        (true, "auth", "Usage") => true,
+        (true, service, _) => LED.contains(&service),
+    }
 }
 
 /// Whether a call is answered here. Asked of every request, and of most that is all.

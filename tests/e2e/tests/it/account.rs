@@ -5,6 +5,7 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 use micro_config::KeyRing;
 use micro_e2e::{
+    home::Home,
     operator::Operator,
     platform::{Options, Platform},
     signup::{Customer, GOOD_CARD, sign_up},
@@ -18,8 +19,8 @@ fn customer(platform: &mut Platform, email: &str) -> Result<Customer> {
 }
 
 /// How much of a limit is in use, as one service counts it.
-fn used(who: &Customer, limit: &str, service: &str) -> Result<u64> {
-    let said = who.home.run(&["account", "usage", "--output", "json"])?.ok()?.stdout;
+pub fn used(who: &Home, limit: &str, service: &str) -> Result<u64> {
+    let said = who.run(&["account", "usage", "--output", "json"])?.ok()?.stdout;
     let limits: Value = serde_json::from_str(&said)?;
     let row = limits
         .as_array()
@@ -42,7 +43,7 @@ fn usage_is_what_is_there_and_ones_own() -> Result<()> {
         ("services", "runtime", 0, 0),
     ];
     for (limit, service, before, _) in counted {
-        ensure!(used(&ada, limit, service)? == before, "{limit} before");
+        ensure!(used(&ada.home, limit, service)? == before, "{limit} before");
     }
     for command in [
         &["auth", "create", "account", "robot"][..],
@@ -53,11 +54,11 @@ fn usage_is_what_is_there_and_ones_own() -> Result<()> {
         ada.home.run(command)?.ok()?;
     }
     for (limit, service, before, after) in counted {
-        ensure!(used(&ada, limit, service)? == after, "{limit} after");
-        ensure!(used(&bob, limit, service)? == before, "{limit} of a neighbour");
+        ensure!(used(&ada.home, limit, service)? == after, "{limit} after");
+        ensure!(used(&bob.home, limit, service)? == before, "{limit} of a neighbour");
     }
-    ensure!(used(&ada, "config.bytes", "config")? > 0 && used(&bob, "config.bytes", "config")? == 0);
-    ensure!(used(&ada, "records.bytes", "store")? > 0 && used(&bob, "records.bytes", "store")? == 0);
+    ensure!(used(&ada.home, "config.bytes", "config")? > 0 && used(&bob.home, "config.bytes", "config")? == 0);
+    ensure!(used(&ada.home, "records.bytes", "store")? > 0 && used(&bob.home, "records.bytes", "store")? == 0);
 
     let table = ada.home.run(&["account", "usage"])?.ok()?.stdout;
     ensure!(table.contains("\nvalue.bytes") && table.contains("1 MiB"), "{table}");

@@ -212,6 +212,9 @@ fn two_replicas_behave_as_one() -> Result<()> {
         ensure!(status.contains("greeter") && status.contains("running"), "{status}");
         let logs = home.run(&["logs", "greeter"])?.ok()?;
         ensure!(!logs.stdout.is_empty(), "no log");
+        for (limit, service) in [("services", "runtime"), ("nodes", "registry")] {
+            ensure!(crate::account::used(home, limit, service)? == 1, "{limit} in use");
+        }
     }
     let token = token(&ada.home)?;
     what_is_kept(&ada.home, &at_b)?;
