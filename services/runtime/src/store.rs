@@ -144,16 +144,17 @@ impl Store {
         self.write(tenant, batch).await.map(drop)
     }
 
-    /// Forgets a service; whether there was one.
+    /// Forgets a service, however often its record is changed meanwhile; whether there was one.
     pub async fn forget(&self, tenant: &Tenant, id: &ServiceId) -> Result<bool, StoreError> {
-        let Some((_, seen)) = self.service(tenant, id).await? else {
-            return Ok(false);
-        };
-        self.write(
-            tenant,
-            vec![Write::delete(service_key(id)).expecting(Expect::Version(seen))],
-        )
-        .await
+        while let Some((_, seen)) = self.service(tenant, id).await? {
+            let gone = Write::delete(service_key(id)).expecting(Expect::Version(seen));
+            match self.write(tenant, vec![gone]).await {
+                Ok(true) => return Ok(true),
+                Ok(false) | Err(StoreError::Contended(_)) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(false)
     }
 
     /// Every namespace that has had services.
@@ -277,4 +278,103 @@ fn put(key: Key, value: &impl Serialize) -> Result<Write, StoreError> {
 
 fn read<T: DeserializeOwned>(record: &Record) -> Result<T, StoreError> {
     serde_json::from_slice(&record.value).map_err(|e| StoreError::Damaged(format!("{}: {e}", record.key)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+    use micro_clock::TestClock;
+    use micro_storage::{memory::MemoryRecords, records::Usage};
+    use micro_testkit::{authority, tenant};
+    use time::OffsetDateTime;
+
+    use super::*;
+    use crate::state::Outcome;
+
+    /// Records that somebody else changes just before what is deleted goes.
+    #[derive(Default)]
+    struct Busy {
+        inner: MemoryRecords,
+        changes: AtomicUsize,
+    }
+
+    #[async_trait]
+    impl Records for Busy {
+        async fn get(&self, of: &Tenant, keys: &[Key], now: OffsetDateTime) -> Result<Vec<Option<Record>>, StoreError> {
+            let found = self.inner.get(of, keys, now).await?;
+            let left = self
+                .changes
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+            if let (Ok(_), [key], [Some(record)]) = (left, keys, &found[..]) {
+                let again = Write::put(key.clone(), record.value.clone());
+                self.inner.write(of, vec![again], now).await?;
+            }
+            Ok(found)
+        }
+        async fn write(&self, of: &Tenant, batch: Vec<Write>, now: OffsetDateTime) -> Result<Written, StoreError> {
+            self.inner.write(of, batch, now).await
+        }
+        async fn usage(&self, of: &Tenant) -> Result<Usage, StoreError> {
+            self.inner.usage(of).await
+        }
+        async fn scan(&self, of: &Tenant, scan: Scan, now: OffsetDateTime) -> Result<Vec<Record>, StoreError> {
+            self.inner.scan(of, scan, now).await
+        }
+        async fn tables(&self, of: &Tenant) -> Result<Vec<(String, String)>, StoreError> {
+            self.inner.tables(of).await
+        }
+        async fn sweep(&self, now: OffsetDateTime, limit: usize) -> Result<usize, StoreError> {
+            self.inner.sweep(now, limit).await
+        }
+        async fn erase(&self, of: &Tenant) -> Result<(), StoreError> {
+            self.inner.erase(of).await
+        }
+    }
+
+    fn service(now: OffsetDateTime) -> (ServiceRecord, ReleaseRecord) {
+        let record = ServiceRecord {
+            id: ServiceId {
+                name: "greeter".into(),
+                version: "latest".into(),
+            },
+            source: "source://greeter:latest".into(),
+            source_namespace: tenant("ada-ns").namespace().clone(),
+            entrypoint: String::new(),
+            metadata: Default::default(),
+            kind: "service".into(),
+            command: Vec::new(),
+            args: Vec::new(),
+            env: Vec::new(),
+            owner: "ada".into(),
+            group: "ada-ns".into(),
+            wanted: 1,
+            good: None,
+            updated_at: now,
+        };
+        let release = ReleaseRecord {
+            number: 1,
+            env: Vec::new(),
+            outcome: Outcome::Pending,
+            created_at: now,
+        };
+        (record, release)
+    }
+
+    #[tokio::test]
+    async fn a_service_that_changes_meanwhile_is_forgotten_all_the_same() {
+        let (records, clock) = (Arc::new(Busy::default()), TestClock::default());
+        let store = Store::new(records.clone(), authority(), Arc::new(clock.clone()));
+        let ada = tenant("ada-ns");
+        let (record, release) = service(clock.now());
+        let place = store.new_place(&ada).await.expect("read");
+        let wanted = store.want(&ada, &record, Seen::New(place), &release).await;
+        assert!(wanted.expect("written"));
+        // As when its first instance becomes good: that is recorded, too.
+        records.changes.store(3, Ordering::SeqCst);
+        assert!(store.forget(&ada, &record.id).await.expect("forgotten"), "it was there");
+        assert!(store.service(&ada, &record.id).await.expect("read").is_none());
+        assert!(!store.forget(&ada, &record.id).await.expect("asked"), "it is gone");
+    }
 }

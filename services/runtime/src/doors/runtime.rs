@@ -194,13 +194,14 @@ impl Runtime {
                 Err(StoreError::Contended(_)) => continue,
                 known => known.map_err(Error::internal)?,
             };
-            let (known, seen) = match known {
-                Some((record, seen)) => (Some(record), Seen::Version(seen)),
-                None => (None, Seen::New(self.room(tenant).await?)),
-            };
+            let (known, version) = known.unzip();
             let mut record = change(known)?;
             Address::parse(&record.source).map_err(|e| invalid(CREATE, format!("Error parsing git source: {e}")))?;
             check_folder(&record.entrypoint).map_err(|e| invalid(CREATE, e.to_string()))?;
+            let seen = match version {
+                Some(version) => Seen::Version(version),
+                None => Seen::New(self.room(tenant).await?),
+            };
             record.wanted += 1;
             record.updated_at = self.shared.clock.now();
             let release = ReleaseRecord {

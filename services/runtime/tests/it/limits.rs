@@ -111,6 +111,8 @@ async fn services_that_begin_at_once_are_no_more_than_allowed() {
     let refused: Vec<_> = created.iter().filter_map(|c| c.as_ref().err()).collect();
     assert_eq!(refused.len(), 5, "{created:?}");
     assert!(refused.iter().all(|e| e.id() == "limits.services"), "{refused:?}");
+    let absent = ada.update("another", "source://another:latest").await;
+    assert_eq!(absent.expect_err("nothing to update").kind(), Kind::NotFound);
     app.stop().await;
 }
 
