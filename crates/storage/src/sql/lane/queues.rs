@@ -28,8 +28,7 @@ pub(super) struct Queues<E> {
     led: bool,
     /// Apart from the lane. There as long as somebody works it off.
     apart: HashMap<NamespaceId, VecDeque<(Size, E)>>,
-    /// Namespaces whose entries all go apart: for now because a commit of theirs failed, or up to a time.
-    failed: HashSet<NamespaceId>,
+    /// Up to when all that a namespace has goes apart.
     until: HashMap<NamespaceId, Instant>,
     waiting: HashMap<NamespaceId, Size>,
     all: Size,
@@ -63,7 +62,6 @@ impl<E> Queues<E> {
             turns: VecDeque::new(),
             led: false,
             apart: HashMap::new(),
-            failed: HashSet::new(),
             until: HashMap::new(),
             waiting: HashMap::new(),
             all: Size::default(),
@@ -82,10 +80,11 @@ impl<E> Queues<E> {
         self.waiting.insert(namespace, waits.plus(size));
         self.all = self.all.plus(size);
         if size.exceeds(self.bounds.big) || self.is_apart(namespace, now) {
-            return Ok(match self.add_apart(namespace, size, entry) {
-                true => Way::GoesApart,
-                false => Way::Waits,
-            });
+            if !self.add_apart(namespace, size, entry) {
+                return Ok(Way::Waits);
+            }
+            self.bring_along(namespace);
+            return Ok(Way::GoesApart);
         }
         let queue = self.shared.entry(namespace).or_insert_with(|| {
             self.turns.push_back(namespace);
@@ -140,7 +139,6 @@ impl<E> Queues<E> {
         let mut namespaces = HashSet::new();
         for (namespace, size, entry) in entries {
             namespaces.insert(namespace);
-            self.failed.insert(namespace);
             let waits = self.waiting.entry(namespace).or_default();
             *waits = waits.plus(size);
             self.all = self.all.plus(size);
@@ -149,9 +147,7 @@ impl<E> Queues<E> {
             }
         }
         for namespace in namespaces {
-            let left = self.shared.remove(&namespace).unwrap_or_default();
-            self.turns.retain(|turn| *turn != namespace);
-            self.apart.entry(namespace).or_default().extend(left);
+            self.bring_along(namespace);
         }
         begun
     }
@@ -171,9 +167,8 @@ impl<E> Queues<E> {
             taken.extend(queue.pop_front().map(|(_, entry)| entry));
         }
         self.forget(namespace, total);
-        match taken.is_empty() {
-            true => drop(self.failed.remove(&namespace)),
-            false => drop(self.apart.insert(namespace, queue)),
+        if !taken.is_empty() {
+            self.apart.insert(namespace, queue);
         }
         taken
     }
@@ -183,12 +178,21 @@ impl<E> Queues<E> {
         self.until.insert(namespace, until);
     }
 
+    /// Also while something of it is worked off apart: that may hold what its next entry waits for, and a lane that
+    /// waits keeps everybody else waiting.
     fn is_apart(&mut self, namespace: NamespaceId, now: Instant) -> bool {
-        if self.until.is_empty() {
-            return self.failed.contains(&namespace);
+        if !self.until.is_empty() {
+            self.until.retain(|_, until| *until > now);
         }
-        self.until.retain(|_, until| *until > now);
-        self.until.contains_key(&namespace) || self.failed.contains(&namespace)
+        self.apart.contains_key(&namespace) || self.until.contains_key(&namespace)
+    }
+
+    /// What a namespace has waiting in the lane goes apart with the rest of it.
+    fn bring_along(&mut self, namespace: NamespaceId) {
+        if let Some(left) = self.shared.remove(&namespace) {
+            self.turns.retain(|turn| *turn != namespace);
+            self.apart.entry(namespace).or_default().extend(left);
+        }
     }
 
     /// Whether somebody must begin to work it off.
@@ -288,15 +292,25 @@ mod tests {
         let mut queues = queues();
         assert_eq!(push(&mut queues, 1, 60, 1).expect("room"), Way::GoesApart);
         assert_eq!(push(&mut queues, 1, 60, 2).expect("room"), Way::Waits);
-        assert_eq!(
-            push(&mut queues, 1, 10, 3).expect("room"),
-            Way::Leads,
-            "a small one does not"
-        );
         assert_eq!(queues.take_apart(namespace(1)), [1]);
         assert_eq!(queues.take_apart(namespace(1)), [2]);
         assert!(queues.take_apart(namespace(1)).is_empty());
         assert_eq!(push(&mut queues, 1, 60, 4).expect("room"), Way::GoesApart);
+    }
+
+    #[tokio::test]
+    async fn small_ones_beside_a_big_one_never_make_the_lane_wait_for_it() {
+        let mut queues = queues();
+        push(&mut queues, 1, 10, 1).expect("room");
+        push(&mut queues, 2, 10, 20).expect("room");
+        assert_eq!(push(&mut queues, 1, 60, 2).expect("room"), Way::GoesApart);
+        assert_eq!(queues.take(), [20], "what waited goes with the big one");
+        assert_eq!(queues.take_apart(namespace(1)), [2, 1]);
+        assert_eq!(push(&mut queues, 1, 10, 3).expect("room"), Way::Waits, "behind both");
+        assert_eq!(queues.take_apart(namespace(1)), [3]);
+        assert!(queues.take_apart(namespace(1)).is_empty());
+        assert!(queues.take().is_empty());
+        assert_eq!(push(&mut queues, 1, 10, 4).expect("room"), Way::Leads, "it is back");
     }
 
     #[tokio::test]
