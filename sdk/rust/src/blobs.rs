@@ -168,11 +168,25 @@ impl Uploading {
             match self.send(&rest[..rest.len().min(CALL)]).await {
                 Ok(received) => (self.received, tries) = (received, 0),
                 Err(e) if e.code == 503 && tries < TRIES => {
-                    tries += 1;
-                    time::sleep(PAUSE * tries).await;
-                    self.received = self.received().await?.max(begin);
+                    let received = self.back(&mut tries).await?.max(begin);
+                    if received > self.received {
+                        tries = 0;
+                    }
+                    self.received = received;
                 }
                 Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// How much the store has, as soon as it is back.
+    async fn back(&self, tries: &mut u32) -> Result<u64, Error> {
+        loop {
+            *tries += 1;
+            time::sleep(PAUSE * *tries).await;
+            match self.received().await {
+                Err(e) if e.code == 503 && *tries < TRIES => {}
+                received => return received,
             }
         }
     }
