@@ -3,7 +3,7 @@
 //! A message goes out on its topic's channel, and each replica that has subscribers gives it to them. Of a queue
 //! with members on several replicas, the replica that claims the message first gives it to one of its own.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, io, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -11,7 +11,7 @@ use micro_clock::Ids;
 use micro_proto::broker::Message;
 use prost::Message as _;
 use redis::{
-    Client, Msg, RedisError,
+    Client, Msg, RedisError, Value,
     aio::{ConnectionManager, ConnectionManagerConfig, PubSubSink, PubSubStream},
 };
 use tokio::{
@@ -23,6 +23,9 @@ use crate::{Address, Exchange, ExchangeError, MemoryExchange, Subscription};
 
 /// How long a call waits for Redis.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a connection to listen on may be silent before Redis is asked whether it is still there: one that was cut
+/// without a word looks like one on which nobody publishes.
+const SILENCE: Duration = Duration::from_secs(10);
 /// How long until a lost connection is tried again.
 const PAUSE: Duration = Duration::from_millis(250);
 /// How long a claim is remembered: longer than replicas can be apart.
@@ -93,6 +96,12 @@ impl Exchange for RedisExchange {
     }
 }
 
+/// What Redis answers, unless it takes too long.
+async fn in_time<T>(answer: impl Future<Output = Result<T, RedisError>>) -> Result<T, RedisError> {
+    let silent = |_| Err(io::Error::from(io::ErrorKind::TimedOut).into());
+    timeout(PATIENCE, answer).await.unwrap_or_else(silent)
+}
+
 /// `micro:broker:<namespace>:<topic>`
 fn channel(to: &Address) -> String {
     format!("micro:broker:{}:{}", to.namespace, to.topic)
@@ -121,7 +130,7 @@ enum End {
 impl Listener {
     async fn run(mut self) {
         loop {
-            let end = match self.client.get_async_pubsub().await {
+            let end = match in_time(self.client.get_async_pubsub()).await {
                 Ok(connection) => {
                     let (sink, stream) = connection.split();
                     self.listen(sink, stream).await
@@ -142,7 +151,7 @@ impl Listener {
     async fn listen(&mut self, mut sink: PubSubSink, stream: PubSubStream) -> End {
         let channels: Vec<&String> = self.channels.keys().collect();
         if !channels.is_empty()
-            && let Err(error) = sink.subscribe(channels).await
+            && let Err(error) = in_time(sink.subscribe(channels)).await
         {
             return End::Lost(Some(error));
         }
@@ -162,6 +171,9 @@ impl Listener {
                     Some(messages) => self.deliver(messages).await,
                     None => return End::Lost(None),
                 },
+                () = sleep(SILENCE) => if let Err(error) = in_time(sink.ping::<Value>()).await {
+                    return End::Lost(Some(error));
+                },
             }
         }
     }
@@ -173,7 +185,7 @@ impl Listener {
                 let first = self.count_in(&to);
                 self.waiting.push(told);
                 if first {
-                    sink.subscribe(channel(&to)).await?;
+                    in_time(sink.subscribe(channel(&to))).await?;
                 }
                 for told in self.waiting.drain(..) {
                     let _it_may_have_left = told.send(());
@@ -181,7 +193,7 @@ impl Listener {
             }
             Ask::Unlisten(to) => {
                 if self.count_out(&to) {
-                    sink.unsubscribe(channel(&to)).await?;
+                    in_time(sink.unsubscribe(channel(&to))).await?;
                 }
             }
         }

@@ -4,4 +4,5 @@ mod contract;
 mod doors;
 mod history;
 mod replicas;
+mod severed;
 mod world;

@@ -8,7 +8,10 @@ use micro_domain::Limits;
 use micro_testkit::RedisServer;
 use tokio::time::timeout;
 
-use crate::world::{SOON, World, next, owner, text, words};
+use crate::{
+    severed::Line,
+    world::{SOON, World, next, owner, text, words},
+};
 
 async fn replica(server: &RedisServer) -> World {
     let exchange = RedisExchange::connect(&server.url()).await.expect("a running server");
@@ -87,6 +90,38 @@ async fn subscriptions_outlive_a_restart_of_redis() {
     };
     timeout(SOON, heard).await.expect("heard again");
     drop(server);
+}
+
+#[tokio::test]
+async fn subscriptions_outlive_a_connection_that_was_cut_without_a_word() {
+    let Some(server) = RedisServer::start().await else {
+        return;
+    };
+    let line = Line::to(&server);
+    let exchange = RedisExchange::connect(&line.url()).await.expect("a running server");
+    let (here, elsewhere, ada) = (
+        World::on(Arc::new(exchange), Limits::DEVELOPER),
+        replica(&server).await,
+        owner("ada-ns"),
+    );
+    let mut messages = here.subscribe(&ada, "t", "").await.expect("own");
+    line.sever();
+    // Silence, a question, and no answer to it.
+    tokio::time::pause();
+    for _ in 0..4 {
+        tokio::time::advance(Duration::from_secs(10)).await;
+        tokio::task::yield_now().await;
+    }
+    tokio::time::resume();
+    let heard = async {
+        loop {
+            elsewhere.publish(&ada, "t", Some(text("again"))).await.expect("own");
+            if timeout(Duration::from_millis(50), messages.next()).await.is_ok() {
+                return;
+            }
+        }
+    };
+    timeout(SOON, heard).await.expect("heard again");
 }
 
 #[tokio::test]
