@@ -24,7 +24,7 @@ use micro_domain::{Limits, NamespaceId};
 use micro_limits::{InFlight, Limiter, Rations};
 use micro_proto::events::{GroupsServer, StoreServer, TopicsServer};
 use micro_rpc::Service;
-use micro_storage::{log::Log, records::Records};
+use micro_storage::{StoreError, log::Log, records::Records};
 use micro_tenancy::{Authority, bounded::Bounded};
 use time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
@@ -117,18 +117,22 @@ impl App {
 
     /// Says that this replica lives, and removes what has grown old, until it is dropped: boot spawns it.
     pub async fn keep(self) {
-        let (mut beat, mut sweep) = (interval(Patience::from_secs(5)), interval(Patience::from_secs(600)));
-        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            let done = tokio::select! {
-                _ = beat.tick() => self.stored.say_alive().await,
-                _ = sweep.tick() => self.sweep().await,
-            };
-            if let Err(error) = done {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "events: housekeeping failed, and is tried again");
-            }
+        // Beside each other: a long sweep must not make the others believe that this replica is dead.
+        let lives = every(Patience::from_secs(5), || self.stored.say_alive());
+        let sweeps = every(Patience::from_secs(600), || self.sweep());
+        tokio::join!(lives, sweeps);
+    }
+}
+
+/// Does something again and again.
+async fn every<F: Future<Output = Result<(), StoreError>>>(period: Patience, housekeeping: impl Fn() -> F) {
+    let mut due = interval(period);
+    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        due.tick().await;
+        if let Err(error) = housekeeping().await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "events: housekeeping failed, and is tried again");
         }
     }
 }

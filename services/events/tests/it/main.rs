@@ -3,6 +3,7 @@
 mod back_ends;
 mod doors;
 mod groups;
+mod keeping;
 mod letters;
 mod producers;
 mod rates;

@@ -52,7 +52,11 @@ impl World {
 
     /// One of several on the same storage.
     pub fn replica() -> Self {
-        let (log, records) = (Arc::new(MemoryLog::default()), Arc::new(MemoryRecords::default()));
+        Self::replica_on(Arc::new(MemoryLog::default()), Arc::new(MemoryRecords::default()))
+    }
+
+    /// One of several on this storage.
+    pub fn replica_on(log: Arc<dyn Log>, records: Arc<dyn Records>) -> Self {
         Self::build(log, records, TestClock::default(), limiter(), Limits::DEVELOPER, true)
     }
 
