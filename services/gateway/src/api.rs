@@ -31,20 +31,39 @@ use request::{Asked, wants_lines};
 /// Micro's id for this door's errors.
 const ID: &str = "go.micro.api";
 
+/// What this door answers by itself. Every other path names an endpoint.
+pub static OWN_PATHS: [OwnPath; 2] = [
+    OwnPath {
+        path: "/",
+        answer: |core| version(&core.edge.version),
+    },
+    OwnPath {
+        path: "/favicon.ico",
+        answer: |_| Response::new(reply::empty()),
+    },
+];
+
+/// One path that is no endpoint, and what it says to everybody.
+pub struct OwnPath {
+    /// All of it.
+    pub path: &'static str,
+    answer: fn(&EdgeCore) -> Response<Reply>,
+}
+
 /// Answers one HTTP request that is not gRPC.
 pub async fn answer(core: &EdgeCore, peer: &Peer, request: Request<Incoming>) -> Response<Reply> {
     let path = request.uri().path().to_owned();
     let mut running = Running::begin(&peer.door, &path, &core.edge.ports.metrics);
-    let mut response = match (&*peer.door, request.method(), path.as_str()) {
+    let own = OWN_PATHS.iter().find(|own| own.path == path);
+    let mut response = match (&*peer.door, request.method(), own) {
         (_, &Method::OPTIONS, _) => Response::new(reply::empty()),
         // Only the HTTP API takes requests that are not gRPC.
         (Door::Proxy | Door::Instance(_), ..) => response::error(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             &Error::new(Kind::Invalid, ID, "this door speaks gRPC"),
         ),
-        (_, _, "/") => version(&core.edge.version),
-        (_, _, "/favicon.ico") => Response::new(reply::empty()),
-        _ => called(core, peer, request, &mut running).await,
+        (_, _, Some(own)) => (own.answer)(core),
+        (_, _, None) => called(core, peer, request, &mut running).await,
     };
     allow_every_origin(response.headers_mut());
     if let Ok(id) = HeaderValue::from_str(running.id()) {
@@ -91,12 +110,8 @@ async fn call(
     running: &mut Running,
 ) -> Result<Response<Reply>, Refused> {
     let nothing = || Error::new(Kind::NotFound, ID, "the path names no endpoint: use /service/endpoint");
-    let endpoint = Endpoint::of(request.uri().path()).ok_or_else(nothing)?;
-    let target = Path {
-        service: &endpoint.service,
-        handler: &endpoint.handler,
-        method: &endpoint.method,
-    };
+    let path = Endpoint::of(request.uri().path()).ok_or_else(nothing)?.path();
+    let target = Path::parse(&path).ok_or_else(nothing)?;
     let (head, body) = request.into_parts();
     let asked_for = Deadline::of(&head.headers);
     let (head, body) = match hop::is_here(core, peer, target)? {
@@ -169,7 +184,6 @@ async fn call(
                 deadline,
             };
             let headers = forward.headers(request::node_headers(&head, codec), &asker);
-            let path = format!("/{}.{}/{}", target.service, target.handler, target.method);
             let sending = pin!(forward.send(&path, headers, Full::new(frame(&asked.body))));
             let answer = held::unless_revoked(sending, pass.as_ref()).await?;
             if let Some(status) = Status::read(answer.headers()) {

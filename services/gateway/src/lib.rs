@@ -36,6 +36,7 @@ use micro_domain::InstanceId;
 use micro_rpc::mesh::{DoorGuard, Ingress, Traffic};
 use micro_tenancy::Principal;
 
+pub use api::{OWN_PATHS, OwnPath};
 pub use config::GatewayConfig;
 pub use doors::Doors;
 pub use here::is_meant;

@@ -14,8 +14,8 @@ impl Endpoint {
         let parts = clean(path)?;
         let (service, handler, method) = match parts.as_slice() {
             [] => return None,
-            [service] => ((*service).to_owned(), *service, "Call"),
-            [service, method] => ((*service).to_owned(), *service, *method),
+            [service] => ((*service).to_owned(), last(service), "Call"),
+            [service, method] => ((*service).to_owned(), last(service), *method),
             [version, service, method] if is_version(version) => (format!("{version}.{service}"), *service, *method),
             [service, handler, method] => ((*service).to_owned(), *handler, *method),
             [services @ .., handler, method] => (services.join("."), *handler, *method),
@@ -26,6 +26,17 @@ impl Endpoint {
             method: title(method),
         })
     }
+
+    /// As it travels to the service. Rules are asked about what this says, read as a service reads it: a dot within the
+    /// handler would make it another one's.
+    pub fn path(&self) -> String {
+        format!("/{}.{}/{}", self.service, self.handler, self.method)
+    }
+}
+
+/// `foo` of `v1.foo`.
+fn last(service: &str) -> &str {
+    service.rsplit_once('.').map_or(service, |(_, last)| last)
 }
 
 /// The parts of a path, with `.` and `..` resolved; none where a part could be taken for something else.
@@ -82,6 +93,8 @@ mod tests {
             ("/a/b/c/d", "a.b", "C.D"),
             ("/nice/a-b/c-d", "nice", "AB.CD"),
             ("/my-service/hello", "my-service", "MyService.Hello"),
+            ("/v1.foo", "v1.foo", "Foo.Call"),
+            ("/v1.foo/bar", "v1.foo", "Foo.Bar"),
         ] {
             let got = Endpoint::of(path).map(|e| (e.service, format!("{}.{}", e.handler, e.method)));
             assert_eq!(got, Some((service.to_owned(), endpoint.to_owned())), "{path}");

@@ -3,7 +3,10 @@
 use micro_client::Client;
 use micro_error::{Error, Kind};
 use micro_rpc::mesh::Ingress;
-use micro_tenancy::Reach;
+use micro_tenancy::{
+    Reach,
+    rules::{Access, Rule},
+};
 
 use crate::{
     nodes::TestNode,
@@ -311,4 +314,34 @@ async fn what_a_service_logs_is_its_own_namespaces_business_whatever_the_rules_o
         .get(world.url("/greeter/debug/log"))
         .header("micro-namespace", "ada-ns");
     assert_eq!(answer.send().await.expect("an answer").status(), 401);
+}
+
+#[tokio::test]
+async fn what_is_called_over_http_is_what_the_rules_were_asked_about() {
+    let world = World::open().await;
+    let node = TestNode::start().await;
+    world.route("ada-ns", "greeter", vec![node.node()]);
+    let closed = Rule {
+        access: Access::Denied,
+        ..rule("", "greeter", "Greeter.Admin")
+    };
+    let ada = principal("ada", Reach::Own).namespace.id;
+    let rules = vec![rule("", "*", "*"), closed];
+    world.behind.rules.lock().expect("not poisoned").insert(ada, rules);
+    let ask = async |path: &str| {
+        let asked = http().get(world.url(path)).header("micro-namespace", "ada-ns");
+        asked.send().await.expect("an answer").status().as_u16()
+    };
+    assert_eq!(ask("/greeter/hello").await, 200);
+    assert_eq!(ask("/greeter/greeter/admin").await, 401);
+    // A service reads a handler from behind its last dot.
+    for (path, status) in [
+        ("/greeter/x.Greeter/admin", 404),
+        ("/greeter/.Greeter/admin", 404),
+        ("/greeter.Greeter/admin", 404),
+        ("/greeter/x.Debug/log", 401),
+    ] {
+        assert_eq!(ask(path).await, status, "{path}");
+    }
+    assert_eq!(node.seen.headers.lock().expect("not poisoned").len(), 1);
 }
