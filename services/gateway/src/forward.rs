@@ -88,7 +88,8 @@ impl Forward<'_> {
         let mut last = None;
         for at in 0..bounds::TRIES.max(self.nodes.len()) {
             let node = &self.nodes[(first + at) % self.nodes.len()];
-            let mut lease = match self.core.pool().lease(self.namespace.id, node).await {
+            let leasing = async { Ok(self.core.pool().lease(self.namespace.id, node).await) };
+            let mut lease = match self.deadline.bound(leasing).await? {
                 Ok(lease) => lease,
                 Err(why) => {
                     last = Some(why);

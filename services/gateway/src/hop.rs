@@ -139,12 +139,27 @@ where
     B::Error: std::fmt::Display,
 {
     Box::pin(async move {
-        if peer.passed_on {
-            return Ok(Passed::Answered(misdirected()));
-        }
-        let passing = async { Ok(find_leader(core, peer, head, body).await?) };
+        let passing = async {
+            Ok(match peer.passed_on {
+                true => await_office(core, head, body).await?,
+                false => find_leader(core, peer, head, body).await?,
+            })
+        };
         deadline.bound(passing).await
     })
+}
+
+/// A call that was passed on to here: answered here as soon as this replica has taken over, if that is what it is at.
+async fn await_office<B>(core: &EdgeCore, head: Parts, body: B) -> Result<Passed<B>, Error> {
+    let hop = &core.edge.ports.hop;
+    if hop.leadership.holds() {
+        let _room = hop.room.try_acquire().map_err(|_| full())?;
+        let leader = hop.leadership.leader_but(&Leader::Nobody, bounds::LEADER_PATIENCE);
+        if leader.await == Leader::Here {
+            return Ok(Passed::Back(head, body));
+        }
+    }
+    Ok(Passed::Answered(misdirected()))
 }
 
 /// Passes a call on to whoever leads; where that one cannot be reached, to whoever leads next.
@@ -154,8 +169,7 @@ where
     B::Error: std::fmt::Display,
 {
     let hop = &core.edge.ports.hop;
-    let full = |_| unavailable("too many calls are on their way to where services run");
-    let room = hop.room.clone().try_acquire_owned().map_err(full)?;
+    let room = hop.room.clone().try_acquire_owned().map_err(|_| full())?;
     let (mut head, mut body, mut lost) = (head, body, Leader::Nobody);
     let patience = Deadline::within(bounds::LEADER_PATIENCE);
     loop {
@@ -262,6 +276,10 @@ fn misdirected() -> Response<Reply> {
     let mut response = Response::new(reply::empty());
     *response.status_mut() = StatusCode::MISDIRECTED_REQUEST;
     response
+}
+
+fn full() -> Error {
+    unavailable("too many calls are on their way to where services run")
 }
 
 fn unavailable(why: &str) -> Error {

@@ -304,6 +304,36 @@ async fn a_node_that_never_speaks_does_not_outlast_the_deadline() {
 }
 
 #[tokio::test]
+async fn a_node_that_cannot_be_reached_does_not_outlast_the_deadline() {
+    struct Nowhere;
+    #[async_trait::async_trait]
+    impl micro_rpc::mesh::Connect for Nowhere {
+        async fn connect(&self) -> std::io::Result<tokio::net::TcpStream> {
+            std::future::pending().await
+        }
+    }
+    let world = World::open().await;
+    let nowhere = Node {
+        id: "gone".into(),
+        instance: None,
+        connect: std::sync::Arc::new(Nowhere),
+    };
+    world.route("ada-ns", "greeter", vec![nowhere]);
+    let patient = world.client().with_timeout(Duration::from_secs(60));
+    let outgoing = Outgoing {
+        path: "/greeter.Greeter/Hello".into(),
+        codec: Codec::Json,
+        kind: MethodKind::ServerStream,
+        payload: Payload::One("{}".into()),
+    };
+    let late = match patient.call(&caller("ada", &[("timeout", "50000000")]), outgoing).await {
+        Err(late) => late,
+        Ok(answers) => answers.frames().next().await.expect("an end").expect_err("late").into(),
+    };
+    assert_eq!(late.message(), "context deadline exceeded");
+}
+
+#[tokio::test]
 async fn a_call_may_name_the_node_that_is_to_answer() {
     let (world, one) = one_node().await;
     let two = TestNode::start().await;

@@ -184,6 +184,21 @@ async fn a_call_waits_for_whoever_leads_next() {
 }
 
 #[tokio::test]
+async fn a_call_waits_where_it_was_passed_on_to_until_that_replica_has_taken_over() {
+    let next = One::open();
+    let node = TestNode::start().await;
+    next.world.route("ada-ns", "greeter", vec![node.node()]);
+    let follower = One::open().follows(&next);
+    next.leadership
+        .hold(Instant::now(), SystemClock.now(), Duration::from_secs(600));
+    let mut waiting = std::pin::pin!(follower.call("ada", "Greeter.Hello", &[]));
+    let answered_early = tokio::time::timeout(Duration::from_millis(100), waiting.as_mut()).await;
+    assert!(answered_early.is_err(), "{answered_early:?}");
+    next.leadership.serve();
+    assert_eq!(waiting.await.expect("answered"), r#"{"name":"Ada"}"#);
+}
+
+#[tokio::test]
 async fn nobody_waits_for_a_replica_that_leads_no_more() {
     let (_leader, follower, node) = pair().await;
     let held = follower.call("ada", "Greeter.Hold", &[]);
