@@ -3,6 +3,7 @@
 
 pub mod addresses;
 pub mod config;
+pub mod probes;
 pub mod shutdown;
 pub mod telemetry;
 

@@ -1,11 +1,10 @@
-//! `POST /webhooks/stripe`: verify, keep once, answer; then act, in a job.
+//! What the payment provider reports: verify, keep once, answer; then act, in a job.
 
 use axum::{
-    Router,
     body::Bytes,
     extract::{DefaultBodyLimit, State},
     http::{HeaderMap, StatusCode},
-    routing::post,
+    routing::{MethodRouter, post},
 };
 use micro_payments::{Event, WebhookError};
 use micro_storage::{jobs, retrying};
@@ -17,9 +16,8 @@ const LIMIT: usize = 512 << 10;
 
 impl Billing {
     /// The payment provider's way in, for the web door.
-    pub fn webhooks(&self) -> Router {
-        Router::new()
-            .route("/webhooks/stripe", post(receive))
+    pub fn webhooks(&self) -> MethodRouter {
+        post(receive)
             .layer(DefaultBodyLimit::max(LIMIT))
             .with_state(self.clone())
     }

@@ -6,12 +6,13 @@ mod front;
 mod headers;
 mod listener;
 mod mailbox;
+mod routes;
 mod subscribe;
 mod views;
 
 use std::{any::Any, sync::Arc};
 
-use axum::{Router, extract::DefaultBodyLimit, middleware, response::Response, routing::get};
+use axum::{Router, extract::DefaultBodyLimit, middleware, response::Response, routing::MethodRouter};
 use http::StatusCode;
 use micro_mail::Mailbox;
 use micro_proto::signup::Pages;
@@ -20,6 +21,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use url::Url;
 
 pub use listener::{Patient, WebListener};
+pub use routes::{ROUTES, Route};
 
 /// What the pages say of the server, and whom they trust.
 #[derive(Clone, Debug)]
@@ -42,6 +44,8 @@ pub struct Ports {
     pub caller: Caller,
     /// Letters that are shown instead of sent, where that is so.
     pub mailbox: Option<Mailbox>,
+    /// What answers the payment provider.
+    pub webhooks: MethodRouter,
 }
 
 #[derive(Clone)]
@@ -53,22 +57,11 @@ pub(crate) struct Web {
 /// Every page of this door.
 pub fn router(config: WebConfig, ports: Ports) -> Router {
     let headers = headers::Headers::of(&config);
-    let with_mailbox = ports.mailbox.is_some();
     let web = Web {
         config: Arc::new(config),
         ports: Arc::new(ports),
     };
-    let mut router = Router::new()
-        .route("/", get(front::show))
-        .route("/subscribe", get(subscribe::explain).post(subscribe::mail_link))
-        .route("/subscribe.html", get(subscribe::explain).post(subscribe::mail_link))
-        .route("/subscribe/{link}", get(subscribe::show).post(subscribe::start))
-        .route("/subscribe/{link}/return", get(subscribe::finish))
-        .route("/static/{name}", get(assets::show));
-    if with_mailbox {
-        router = router.merge(mailbox::routes(web.clone()));
-    }
-    router
+    routes::all(&web)
         .fallback(front::not_found)
         .method_not_allowed_fallback(front::not_found)
         .with_state(web)

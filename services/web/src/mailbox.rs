@@ -2,11 +2,10 @@
 //! of this machine: a page elsewhere whose name was pointed here must not read them.
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{Path, Request, State},
-    middleware::{self, Next},
+    middleware::Next,
     response::{Html, IntoResponse, Response},
-    routing::get,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use micro_mail::Received;
@@ -47,16 +46,7 @@ struct Letters<'l> {
     letters: Vec<Letter<'l>>,
 }
 
-pub(crate) fn routes(web: Web) -> Router<Web> {
-    Router::new()
-        .route("/mailbox", get(list))
-        .route("/mailbox.json", get(list_json))
-        .route("/mailbox/{number}", get(show))
-        .route("/mailbox/{number}/html", get(show_html))
-        .route_layer(middleware::from_fn_with_state(web, only_here))
-}
-
-async fn only_here(State(web): State<Web>, request: Request, next: Next) -> Response {
+pub(crate) async fn only_here(State(web): State<Web>, request: Request, next: Next) -> Response {
     if is_here(&web, request.headers()) {
         next.run(request).await
     } else {
@@ -89,7 +79,7 @@ fn find(web: &Web, number: u64) -> Option<std::sync::Arc<Received>> {
 }
 
 /// `GET /mailbox`
-async fn list(State(web): State<Web>) -> Response {
+pub(crate) async fn list(State(web): State<Web>) -> Response {
     let kept = kept(&web);
     views::page(
         StatusCode::OK,
@@ -101,7 +91,7 @@ async fn list(State(web): State<Web>) -> Response {
 }
 
 /// `GET /mailbox.json`: the same for scripts.
-async fn list_json(State(web): State<Web>) -> Response {
+pub(crate) async fn list_json(State(web): State<Web>) -> Response {
     let kept = kept(&web);
     Json(Letters {
         letters: kept.iter().map(|r| Letter::of(r)).collect(),
@@ -110,7 +100,7 @@ async fn list_json(State(web): State<Web>) -> Response {
 }
 
 /// `GET /mailbox/{number}`
-async fn show(State(web): State<Web>, Path(number): Path<u64>) -> Response {
+pub(crate) async fn show(State(web): State<Web>, Path(number): Path<u64>) -> Response {
     match find(&web, number) {
         Some(received) => views::page(StatusCode::OK, "letter.html", &Letter::of(&received)),
         None => views::missing(),
@@ -118,7 +108,7 @@ async fn show(State(web): State<Web>, Path(number): Path<u64>) -> Response {
 }
 
 /// `GET /mailbox/{number}/html`: as it would look, in a frame that may do nothing.
-async fn show_html(State(web): State<Web>, Path(number): Path<u64>) -> Response {
+pub(crate) async fn show_html(State(web): State<Web>, Path(number): Path<u64>) -> Response {
     let Some(received) = find(&web, number) else {
         return views::missing();
     };

@@ -13,6 +13,7 @@ use axum::{
     routing::get,
 };
 use micro_rpc::server::Router as Rpcs;
+use micro_serve::probes::Probe;
 use micro_tenancy::Caller;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
@@ -55,12 +56,15 @@ pub async fn serve(listener: TcpListener, door: Door, stop: CancellationToken) -
 }
 
 fn router(door: Door) -> Router {
-    Router::new()
-        .route("/livez", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
-        .fallback(rpc)
-        .with_state(door)
+    let probes = Probe::ALL.iter().fold(Router::new(), |router, probe| {
+        let answered = match probe {
+            Probe::Live => get(|| async { "ok\n" }),
+            Probe::Ready => get(ready),
+            Probe::Metrics => get(metrics),
+        };
+        router.route(probe.path(), answered)
+    });
+    probes.fallback(rpc).with_state(door)
 }
 
 /// A page of some site, in a browser on this machine, does not ask for metrics or try secrets.

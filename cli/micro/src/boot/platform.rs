@@ -224,7 +224,7 @@ impl Services {
 /// The web door's pages, and where the payment provider reports.
 fn pages(config: &Config, services: &Services, proxy: SocketAddr, caller: Caller) -> Router {
     let public_host = config.public_url.as_ref().and_then(Url::host_str);
-    let web = micro_web::router(
+    micro_web::router(
         WebConfig {
             public_url: services.public_url.clone(),
             proxy_address: public_host.map_or_else(|| proxy.to_string(), |host| format!("{host}:{}", proxy.port())),
@@ -235,9 +235,9 @@ fn pages(config: &Config, services: &Services, proxy: SocketAddr, caller: Caller
             pages: Arc::new(services.signup.clone()),
             caller,
             mailbox: services.mailbox.clone(),
+            webhooks: services.billing.webhooks(),
         },
-    );
-    web.merge(services.billing.webhooks())
+    )
 }
 
 fn billing(config: &Config, ground: &Ground, db: &Db) -> Result<Billing> {

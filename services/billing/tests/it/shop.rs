@@ -101,7 +101,7 @@ impl Shop {
             clock: clock_port.clone(),
         });
         let worker = billing.on_jobs(Worker::new(&db, authority(), clock_port));
-        let router = billing.webhooks();
+        let router = axum::Router::new().route("/webhooks/stripe", billing.webhooks());
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self {
             test,

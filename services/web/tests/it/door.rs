@@ -3,7 +3,12 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use axum::{Router, body::Body};
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::DefaultBodyLimit,
+    routing::post,
+};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use micro_clock::TestClock;
@@ -122,6 +127,7 @@ impl Door {
             pages: Arc::new(attempt.clone()),
             caller,
             mailbox: shows_mail.then(|| mailbox.clone()),
+            webhooks: post(async |_: Bytes| StatusCode::ACCEPTED).layer(DefaultBodyLimit::max(64 << 10)),
         };
         Self {
             attempt,
@@ -231,4 +237,19 @@ async fn what_is_not_there_is_a_page_too() {
     let missing = Door::open().get("/nowhere").await;
     assert_eq!(missing.status, StatusCode::NOT_FOUND);
     assert!(missing.body.contains("Not found") && missing.body.contains("</html>"));
+}
+
+#[tokio::test]
+async fn the_payment_provider_has_a_door_with_bounds_of_its_own() {
+    const LONG: &str = match std::str::from_utf8(&[b'x'; 32 << 10]) {
+        Ok(text) => text,
+        Err(_) => "",
+    };
+    for door in [Door::open(), Door::without_mailbox()] {
+        let taken = door.send_form("POST", "/webhooks/stripe", &[], LONG).await;
+        assert_eq!(taken.status, StatusCode::ACCEPTED);
+        let page = door.send_form("POST", "/subscribe", &[], LONG).await;
+        assert_eq!(page.status, StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(door.get("/webhooks/stripe").await.status, StatusCode::NOT_FOUND);
+    }
 }
