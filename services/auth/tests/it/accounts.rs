@@ -1,10 +1,22 @@
 //! Accounts of a namespace.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use async_trait::async_trait;
 use micro_proto::auth::{
     Account, Accounts, Auth, ChangeSecretRequest, DeleteAccountRequest, GenerateRequest, ListAccountsRequest, Options,
     SealSecretRequest, Sessions,
 };
-use micro_tenancy::Caller;
+use micro_storage::{
+    StoreError,
+    memory::MemoryRecords,
+    records::{Key, Record, Records, Scan, Usage, Write, Written},
+};
+use micro_tenancy::{Caller, Tenant};
+use time::OffsetDateTime;
 
 use crate::world::{World, namespace_of, words};
 
@@ -322,6 +334,22 @@ async fn a_deleted_account_is_out_at_other_replicas_when_they_look() {
     assert!(other.refresh(&token.refresh_token).await.is_err());
 }
 
+#[tokio::test]
+async fn a_deletion_that_came_half_way_is_finished_by_the_next() {
+    let records = Arc::new(Failing::default());
+    let world = World::platform_on(records.clone());
+    let ada = ada(&world).await;
+    let made = generate(&world, &ada, new("bot")).await;
+    let token = world.log_in("ada-ns", "bot", &made.secret).await.expect("known");
+    // The account goes, and then the database does.
+    records.writes_left.store(1, Ordering::SeqCst);
+    world.auth.delete(&ada, deletion("bot")).await.expect_err("cut short");
+    records.writes_left.store(usize::MAX, Ordering::SeqCst);
+    world.auth.delete(&ada, deletion("bot")).await.expect("finished");
+    assert!(world.holder(&token).await.is_none(), "what it was given is void");
+    world.auth.delete(&ada, deletion("bot")).await.expect_err("it is gone");
+}
+
 /// As a login does whose last step runs after the account was deleted.
 #[tokio::test]
 async fn a_session_that_a_deletion_missed_is_not_that_of_the_next_account_of_its_id() {
@@ -356,5 +384,52 @@ fn administrator(id: &str) -> GenerateRequest {
     GenerateRequest {
         scopes: vec!["admin".into()],
         ..new(id)
+    }
+}
+
+/// Memory that takes so many writes more.
+struct Failing {
+    inner: MemoryRecords,
+    writes_left: AtomicUsize,
+}
+
+impl Default for Failing {
+    fn default() -> Self {
+        Self {
+            inner: MemoryRecords::default(),
+            writes_left: AtomicUsize::new(usize::MAX),
+        }
+    }
+}
+
+#[async_trait]
+impl Records for Failing {
+    async fn get(&self, of: &Tenant, keys: &[Key], now: OffsetDateTime) -> Result<Vec<Option<Record>>, StoreError> {
+        self.inner.get(of, keys, now).await
+    }
+    async fn write(&self, of: &Tenant, batch: Vec<Write>, now: OffsetDateTime) -> Result<Written, StoreError> {
+        let one_less = |left: usize| left.checked_sub(1);
+        let left = self
+            .writes_left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less);
+        match left {
+            Ok(_) => self.inner.write(of, batch, now).await,
+            Err(_) => Err(StoreError::Failed("the disk is full".into())),
+        }
+    }
+    async fn usage(&self, of: &Tenant) -> Result<Usage, StoreError> {
+        self.inner.usage(of).await
+    }
+    async fn scan(&self, of: &Tenant, scan: Scan, now: OffsetDateTime) -> Result<Vec<Record>, StoreError> {
+        self.inner.scan(of, scan, now).await
+    }
+    async fn tables(&self, of: &Tenant) -> Result<Vec<(String, String)>, StoreError> {
+        self.inner.tables(of).await
+    }
+    async fn sweep(&self, now: OffsetDateTime, limit: usize) -> Result<usize, StoreError> {
+        self.inner.sweep(now, limit).await
+    }
+    async fn erase(&self, of: &Tenant) -> Result<(), StoreError> {
+        self.inner.erase(of).await
     }
 }
