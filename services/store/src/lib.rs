@@ -85,19 +85,10 @@ impl App {
     /// Removes what has expired every minute, and bytes that nothing leads to every ten, of all namespaces, until it
     /// is dropped: boot spawns it.
     pub async fn keep_swept(self) {
-        let (mut expired, mut bytes) = (interval(Patience::from_secs(60)), interval(Patience::from_secs(600)));
-        expired.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        bytes.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            let done = tokio::select! {
-                _ = expired.tick() => self.sweep().await.map(drop),
-                _ = bytes.tick() => self.collect().await,
-            };
-            if let Err(error) = done {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "the store could not be swept, and is again in a while");
-            }
-        }
+        // Beside each other: where bytes lie may be slow, or away.
+        let expired = every(Patience::from_secs(60), || async { self.sweep().await.map(drop) });
+        let bytes = every(Patience::from_secs(600), || self.collect());
+        tokio::join!(expired, bytes);
     }
 
     /// Removes what has expired, in steps that keep nobody waiting; how many records that were.
@@ -111,6 +102,19 @@ impl App {
             if step < STEP {
                 return Ok(gone);
             }
+        }
+    }
+}
+
+/// Does something again and again.
+async fn every<F: Future<Output = Result<(), StoreError>>>(period: Patience, housekeeping: impl Fn() -> F) {
+    let mut due = interval(period);
+    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        due.tick().await;
+        if let Err(error) = housekeeping().await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "the store could not be swept, and is again in a while");
         }
     }
 }

@@ -34,7 +34,9 @@ impl App {
     /// Stores a blob whole or not at all.
     pub async fn write_blob(&self, tenant: &Tenant, key: &str, body: Streaming<Bytes>) -> Result<(), Refusal> {
         let upload = Upload::new(Ids.ordered().to_string(), key, self.parts.clock.now());
-        self.index(tenant).begin(&upload).await?;
+        if !self.index(tenant).begin(&upload, None).await? {
+            return Err(StoreError::Contended(None).into());
+        }
         let unfinished = Unfinished::of(self, tenant, &upload.id);
         let written = self.write_all(tenant, &upload.id, body).await;
         if written.is_err() {
@@ -68,8 +70,21 @@ impl App {
             pieces,
             before,
         );
-        let bytes = bytes.map_err(|error| Refusal::from(error).at("store.Blob.Read"));
+        let (app, tenant, key, id) = (self.clone(), tenant.clone(), key.to_owned(), blob.id.clone());
+        let bytes = bytes.or_else(move |error| {
+            let (app, tenant, key, id) = (app.clone(), tenant.clone(), key.clone(), id.clone());
+            async move { Err(app.why_unread(&tenant, &key, &id, error).await.at("store.Blob.Read")) }
+        });
         Ok((blob, while_reading(chunks(bytes.boxed()).boxed(), reading)))
+    }
+
+    /// Why bytes of a blob cannot be read: another replica, which sees no readers of this one, may have removed them
+    /// since the key leads elsewhere.
+    async fn why_unread(&self, tenant: &Tenant, key: &str, id: &str, error: StoreError) -> Refusal {
+        match self.index(tenant).find(key).await {
+            Ok(found) if found.as_ref().is_none_or(|found| found.id != id) => Refusal::Replaced,
+            _ => error.into(),
+        }
     }
 
     /// Removes a blob, if there is one.

@@ -6,7 +6,7 @@
 use micro_domain::{Limit, Namespace};
 use micro_storage::{
     StoreError,
-    records::{Expect, Key, Scan, Write},
+    records::{Expect, Key, Record, Scan, Write},
 };
 use micro_tenancy::{SystemTask, Tenant};
 
@@ -33,17 +33,32 @@ impl App {
             let Some(last) = page.last() else { return Ok(()) };
             scan = scan.after(&last.key);
             for record in &page {
-                let namespace: Namespace = serde_json::from_slice(&record.value)
-                    .map_err(|_| StoreError::Damaged("a namespace with blobs does not parse".into()))?;
-                let tenant = self.parts.authority.enter(SystemTask::Sweep, namespace);
-                if self.collect_of(&tenant).await? {
-                    // What has begun since has written it again.
-                    let key = Key::core(NAMESPACES, record.key.as_str());
-                    let forget = Write::delete(key).expecting(Expect::Version(record.version));
-                    records.write(&platform, vec![forget], now).await?;
+                // What fails for one is left for the next time.
+                if let Err(error) = self.collect_by(&platform, record).await {
+                    let (namespace, error) = (&record.key, &error as &dyn std::error::Error);
+                    tracing::warn!(
+                        namespace,
+                        error,
+                        "bytes that nothing leads to were not removed, and are next time"
+                    );
                 }
             }
         }
+    }
+
+    /// The same of the namespace that this record tells of.
+    async fn collect_by(&self, platform: &Tenant, record: &Record) -> Result<(), StoreError> {
+        let namespace: Namespace = serde_json::from_slice(&record.value)
+            .map_err(|_| StoreError::Damaged("a namespace with blobs does not parse".into()))?;
+        let tenant = self.parts.authority.enter(SystemTask::Sweep, namespace);
+        if self.collect_of(&tenant).await? {
+            // What has begun since has written it again.
+            let key = Key::core(NAMESPACES, record.key.as_str());
+            let forget = Write::delete(key).expecting(Expect::Version(record.version));
+            let now = self.parts.clock.now();
+            self.parts.records.write(platform, vec![forget], now).await?;
+        }
+        Ok(())
     }
 
     /// The same of one namespace; whether it has nothing any more.

@@ -48,27 +48,35 @@ impl App {
             ..announced
         };
         let index = self.index(tenant);
-        let under_way = index.uploads().await?;
-        let same = |upload: &&Upload| {
-            let known = upload.lasts && !announced.sha256.is_empty() && upload.key == key;
-            known && (upload.bytes, &upload.sha256) == (announced.bytes, &announced.sha256)
-        };
-        if let Some(upload) = under_way.iter().find(same) {
-            return Ok(upload.clone());
+        loop {
+            // Before they are counted: whoever begins one in between has changed it.
+            let begun = index.next_begun().await?;
+            let mut under_way = index.uploads().await?;
+            under_way.retain(|upload| upload.lasts);
+            let same = |upload: &&Upload| {
+                let known = !announced.sha256.is_empty() && upload.key == key;
+                known && (upload.bytes, &upload.sha256) == (announced.bytes, &announced.sha256)
+            };
+            if let Some(upload) = under_way.iter().find(same) {
+                return Ok(upload.clone());
+            }
+            if under_way.len() as u64 >= UPLOADS.max {
+                return Err(Refusal::Uploads(UPLOADS));
+            }
+            let (limit, used) = (self.parts.limits.blobs_bytes, index.used_beside(key).await?);
+            if used.saturating_add(announced.bytes) > limit.max {
+                return Err(Refusal::Blobs { used, limit });
+            }
+            let mut upload = Upload::new(Ids.ordered().to_string(), key, index.now);
+            upload.bytes = announced.bytes;
+            upload.sha256.clone_from(&announced.sha256);
+            upload.lasts = true;
+            if index.begin(&upload, Some(begun)).await? {
+                self.remember(tenant).await?;
+                // As it is stored.
+                return self.get_upload(tenant, &upload.id).await;
+            }
         }
-        if under_way.len() as u64 >= UPLOADS.max {
-            return Err(Refusal::Uploads(UPLOADS));
-        }
-        let (limit, used) = (self.parts.limits.blobs_bytes, index.used_beside(key).await?);
-        if used.saturating_add(announced.bytes) > limit.max {
-            return Err(Refusal::Blobs { used, limit });
-        }
-        let mut upload = Upload::new(Ids.ordered().to_string(), key, index.now);
-        (upload.bytes, upload.sha256, upload.lasts) = (announced.bytes, announced.sha256, true);
-        index.begin(&upload).await?;
-        self.remember(tenant).await?;
-        // As it is stored.
-        self.get_upload(tenant, &upload.id).await
     }
 
     /// Takes the bytes that come next, from `offset` on. Whole pieces stay where the sender fails.

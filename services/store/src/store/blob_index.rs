@@ -98,6 +98,11 @@ fn used_key() -> Key {
     Key::core("store_blobs_used", "bytes")
 }
 
+/// How many uploads that last a namespace has ever begun.
+fn begun_key() -> Key {
+    Key::core("store_uploads_begun", "uploads")
+}
+
 impl BlobIndex<'_> {
     /// The blob of that key.
     pub async fn find(&self, key: &str) -> Result<Option<Blob>, StoreError> {
@@ -143,13 +148,19 @@ impl BlobIndex<'_> {
         found.0.as_ref().map(upload).transpose()
     }
 
-    /// Notes that bytes are on their way.
-    pub async fn begin(&self, upload: &Upload) -> Result<(), StoreError> {
+    /// Notes that bytes are on their way, with what else is to be written; whether it could.
+    pub async fn begin(&self, upload: &Upload, more: Option<Write>) -> Result<bool, StoreError> {
         let put = Write::put(Key::core(UPLOADS, upload.id.as_str()), json(upload)).expecting(Expect::Absent);
-        match self.records.write(self.tenant, vec![put], self.now).await? {
-            Written::Done(_) => Ok(()),
-            Written::Lost(_) => Err(StoreError::Contended(None)),
-        }
+        let batch = std::iter::once(put).chain(more).collect();
+        let written = self.records.write(self.tenant, batch, self.now).await?;
+        Ok(matches!(written, Written::Done(_)))
+    }
+
+    /// What whoever begins an upload that lasts writes with it: of several at once, one finds it as it was read.
+    pub async fn next_begun(&self) -> Result<Write, StoreError> {
+        let begun = self.read(begun_key()).await?;
+        let next = begun.parse::<u64>("the number of uploads")?.unwrap_or_default() + 1;
+        Ok(Write::put(begun_key(), json(&next)).expecting(begun.expect()))
     }
 
     /// Makes the caller the one who sends; none where it was given up meanwhile.

@@ -1,11 +1,19 @@
 //! Uploads that are taken up again where they stopped, and downloads from anywhere.
 
+use std::sync::Arc;
+
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use micro_clock::Clock;
 use micro_domain::{Limit, Limits};
 use micro_error::{Error, Kind};
 use micro_proto::store::{
     AbandonUploadRequest, BeginUploadRequest, Blob, BlobDeleteRequest, BlobStore, Blobs, FetchBlobRequest,
     FinishUploadRequest, ListBlobsRequest, ListBlobsResponse, Upload, UploadPart,
+};
+use micro_storage::{
+    file,
+    memory::MemoryBlobs,
+    records::{Key, Write},
 };
 use micro_store::PIECE;
 use micro_tenancy::{Caller, Reports};
@@ -216,6 +224,33 @@ async fn a_blob_that_is_read_while_it_is_replaced_comes_whole() {
 }
 
 #[tokio::test]
+async fn a_reader_whose_blob_another_replica_replaced_is_told_to_begin_again() {
+    let world = World::new();
+    let ada = admin("ada-ns");
+    world.put_blob(&ada, "k", &[&bytes(2 * PIECE)]).await.expect("written");
+    let request = FetchBlobRequest {
+        key: "k".into(),
+        ..Default::default()
+    };
+    let mut reader = Blobs::fetch(&world.store, &ada, request).await.expect("opened");
+    reader.next().await.expect("a part").expect("its head");
+    world
+        .restarted()
+        .put_blob(&ada, "k", &[b"new"])
+        .await
+        .expect("replaced");
+    let error = reader.try_for_each(|_| async { Ok(()) }).await.expect_err("it is gone");
+    assert_eq!(
+        wire(&error),
+        (
+            409,
+            "store.Blobs.Fetch",
+            "the blob was replaced meanwhile: read it from its beginning"
+        )
+    );
+}
+
+#[tokio::test]
 async fn what_is_not_what_was_announced_never_gets_its_key() {
     let world = World::new();
     let ada = admin("ada-ns");
@@ -356,6 +391,27 @@ async fn an_upload_that_nobody_ends_is_collected_a_day_later() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_one_namespace_keeps_no_others_bytes() {
+    let world = World::new();
+    let ada = admin("ada-ns");
+    let begun = world
+        .store
+        .begin(&ada, announce("k", b"forgotten"))
+        .await
+        .expect("begun");
+    world.send(&ada, &begun.upload, 0, b"forgotten").await.expect("taken");
+    let damaged = Write::put(Key::core("store_blobs_namespaces", "0"), "no namespace");
+    world
+        .records
+        .write(&tenant("micro"), vec![damaged], world.clock.now())
+        .await
+        .expect("written");
+    world.clock.advance(Duration::days(2));
+    world.store.collect().await.expect("collected");
+    assert_eq!(world.lying("ada-ns").await, 0);
+}
+
+#[tokio::test]
 async fn micros_own_write_that_is_cut_off_leaves_nothing() {
     let world = World::new();
     let ada = admin("ada-ns");
@@ -420,4 +476,19 @@ async fn no_more_than_a_hundred_uploads_are_under_way() {
         .await
         .expect("known already");
     world.put_blob(&ada, "plain", &[b"x"]).await.expect("those are others");
+}
+
+#[tokio::test]
+async fn uploads_that_begin_at_once_are_no_more_than_allowed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (records, _log) = file::open(folder.path().join("store.redb")).expect("opens");
+    let world = World::on(Arc::new(records), Arc::new(MemoryBlobs::default()), Limits::DEVELOPER);
+    let ada = admin("ada-ns");
+    let begin = |n: usize| world.store.begin(&ada, announce(&format!("k{}", n % 110), b"x"));
+    let begun = futures::future::join_all((0..220).map(begin)).await;
+    let mut all: Vec<_> = begun.into_iter().flatten().map(|upload| upload.upload).collect();
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 100, "and each that was announced twice once");
+    assert_eq!(world.blobs_of(&ada, "", "", 0).await.uploads.len(), 100);
 }
