@@ -1,7 +1,7 @@
 //! `micro stats`: what services say of themselves.
 
 use clap::ValueEnum;
-use micro_error::Kind;
+use micro_error::{Error, Kind};
 use micro_proto::{
     debug::StatsResponse,
     registry::{Node, Service},
@@ -128,9 +128,15 @@ async fn figures(name: &str, home: &str, metadata: Metadata, session: &Session) 
         Ok(stats) => serde_json::from_slice(&stats)
             .map(Some)
             .map_err(|e| Failure::because("reading the statistics", e)),
-        Err(e) if matches!(e.kind(), Kind::Unimplemented | Kind::Unavailable) => Ok(None),
+        Err(e) if is_none(&e) => Ok(None),
         Err(e) => Err(session.explain(&e)),
     }
+}
+
+/// Whether a node tells no figures, or has just gone: of that one, Micro says that there is no route.
+fn is_none(e: &Error) -> bool {
+    let gone = e.id() == "go.micro.client" && e.message().ends_with("route not found");
+    gone || matches!(e.kind(), Kind::Unimplemented | Kind::Unavailable)
 }
 
 fn text(block: &Block) -> String {
@@ -175,6 +181,20 @@ fn started(unix: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_node_that_has_just_gone_is_shown_without_figures() {
+        let error = |kind, id: &str, text: &str| Error::new(kind, id, text);
+        for none in [
+            error(Kind::Internal, "go.micro.client", "service greeter: route not found"),
+            error(Kind::Unavailable, "go.micro.client", "the connection was lost"),
+            error(Kind::Unimplemented, "greeter", "unknown service Debug.Stats"),
+        ] {
+            assert!(is_none(&none), "{none}");
+        }
+        assert!(!is_none(&error(Kind::Internal, "greeter", "route not found")));
+        assert!(!is_none(&error(Kind::Forbidden, "go.micro.client", "no")));
+    }
 
     #[test]
     fn a_service_is_a_block() {
