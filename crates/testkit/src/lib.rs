@@ -15,6 +15,7 @@ mod authority;
 mod database;
 mod eventually;
 mod flaky;
+mod interleaved;
 mod redis;
 mod server;
 
@@ -22,5 +23,6 @@ pub use authority::{authority, principal, tenant, tenant_of};
 pub use database::TestDb;
 pub use eventually::eventually;
 pub use flaky::FlakyProxy;
+pub use interleaved::InterleavedRecords;
 pub use micro_clock::TestClock;
 pub use redis::RedisServer;

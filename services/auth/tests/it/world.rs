@@ -12,14 +12,12 @@ use micro_domain::{AccountId, Email, Namespace, NamespaceName};
 use micro_error::Error;
 use micro_limits::{MemoryLimiter, Rate};
 use micro_proto::auth::{Auth, EnsureAccountRequest, Options, SealSecretRequest, Sessions, Token, TokenRequest};
-use micro_storage::{
-    memory::MemoryRecords,
-    records::{Key, Record, Records, Scan, Write},
-};
+use micro_storage::records::{Key, Record, Records, Scan, Write};
 use micro_tenancy::{
     AccountKind, Authority, Caller, Principal, Reach, Revocations, SystemTask, Verifier, Verify,
     tokens::{KeyRing, SigningKey, Tokens},
 };
+use micro_testkit::InterleavedRecords;
 use secrecy::SecretString;
 use time::Duration;
 
@@ -69,7 +67,7 @@ impl World {
     pub fn platform() -> Self {
         Self::build(
             false,
-            Arc::new(MemoryRecords::default()),
+            Arc::new(InterleavedRecords::default()),
             TestClock::default(),
             &SigningKey::generate(),
             None,
@@ -83,7 +81,7 @@ impl World {
     pub fn local() -> Self {
         Self::build(
             true,
-            Arc::new(MemoryRecords::default()),
+            Arc::new(InterleavedRecords::default()),
             TestClock::default(),
             &SigningKey::generate(),
             None,

@@ -7,12 +7,9 @@ use micro_config::{App, KeyRing, Parts};
 use micro_domain::Limits;
 use micro_error::Error;
 use micro_proto::config::{Config, DeleteRequest, GetRequest, Options, SetRequest, Value};
-use micro_storage::{
-    memory::MemoryRecords,
-    records::{Key, Records},
-};
+use micro_storage::records::{Key, Records};
 use micro_tenancy::{Caller, Principal};
-use micro_testkit::{authority, principal, tenant};
+use micro_testkit::{InterleavedRecords, authority, principal, tenant};
 use secrecy::SecretString;
 
 pub struct World {
@@ -24,14 +21,14 @@ pub struct World {
 impl World {
     pub fn new() -> Self {
         Self::on(
-            Arc::new(MemoryRecords::default()),
+            Arc::new(InterleavedRecords::default()),
             &KeyRing::generate(),
             Limits::DEVELOPER,
         )
     }
 
     pub fn with(limits: Limits) -> Self {
-        Self::on(Arc::new(MemoryRecords::default()), &KeyRing::generate(), limits)
+        Self::on(Arc::new(InterleavedRecords::default()), &KeyRing::generate(), limits)
     }
 
     pub fn on(records: Arc<dyn Records>, keys: &SecretString, limits: Limits) -> Self {

@@ -13,13 +13,9 @@ use micro_proto::events::{
     ReadRequest, Store, Stream,
 };
 use micro_rpc::{Call, Codec, Payload, Streaming};
-use micro_storage::{
-    log::Log,
-    memory::{MemoryLog, MemoryRecords},
-    records::Records,
-};
+use micro_storage::{log::Log, memory::MemoryLog, records::Records};
 use micro_tenancy::Caller;
-use micro_testkit::{authority, principal};
+use micro_testkit::{InterleavedRecords, authority, principal};
 use tokio::{sync::mpsc, time::timeout};
 
 /// Longer than anything here takes.
@@ -42,7 +38,7 @@ impl World {
     }
 
     pub fn with(limits: Limits) -> Self {
-        let (log, records) = (Arc::new(MemoryLog::default()), Arc::new(MemoryRecords::default()));
+        let (log, records) = (Arc::new(MemoryLog::default()), Arc::new(InterleavedRecords::default()));
         Self::build(log, records, TestClock::default(), limiter(), limits, false)
     }
 
@@ -52,7 +48,7 @@ impl World {
 
     /// One of several on the same storage.
     pub fn replica() -> Self {
-        Self::replica_on(Arc::new(MemoryLog::default()), Arc::new(MemoryRecords::default()))
+        Self::replica_on(Arc::new(MemoryLog::default()), Arc::new(InterleavedRecords::default()))
     }
 
     /// One of several on this storage.
