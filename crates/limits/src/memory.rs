@@ -41,16 +41,23 @@ impl MemoryLimiter {
                 return key.uncounted();
             }
         }
-        match rate.take(full_at.get(&key).copied().unwrap_or(now), cost, now) {
+        // No bucket is full again later than an empty one, unless the clock was set back since: then it is empty.
+        let until = full_at
+            .get(&key)
+            .map_or(now, |at| (*at).min(now.saturating_add(rate.window())));
+        match rate.take(until, cost, now) {
             Ok(next) => {
                 full_at.insert(key, next);
                 Ok(())
             }
-            Err(wait) => Err(Exceeded {
-                limit: key.name,
-                allowed: Some(rate.allowed()),
-                retry_after: Duration::microseconds(wait),
-            }),
+            Err(wait) => {
+                full_at.entry(key).and_modify(|at| *at = until);
+                Err(Exceeded {
+                    limit: key.name,
+                    allowed: Some(rate.allowed()),
+                    retry_after: Duration::microseconds(wait),
+                })
+            }
         }
     }
 
@@ -77,6 +84,25 @@ impl Limiter for MemoryLimiter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_back_refuses_no_longer_than_an_empty_bucket_takes() {
+        let (limiter, key) = (MemoryLimiter::default(), LimitKey::tries("login.account", "ada"));
+        let (rate, now) = (
+            Rate::of(2, Duration::MINUTE),
+            OffsetDateTime::UNIX_EPOCH + Duration::DAY,
+        );
+        let take = |at| limiter.take_now(key, 1, rate, at);
+        assert!(take(now).is_ok() && take(now).is_ok());
+        let back = now - Duration::HOUR;
+        assert_eq!(take(back).expect_err("it is empty").retry_after, Duration::seconds(30));
+        assert!(take(back + Duration::seconds(29)).is_err());
+        assert!(take(back + Duration::seconds(30)).is_ok());
+        assert!(
+            take(back + Duration::seconds(30)).is_err(),
+            "no more than one has come back"
+        );
+    }
 
     #[test]
     fn a_flood_of_keys_stays_bounded_and_forgets_no_tries() {
