@@ -17,8 +17,9 @@ use crate::{
     },
 };
 
-/// How many namespaces of one address are looked into.
-const PLACES: usize = 8;
+/// How many namespaces of one address are looked into: a wrong secret costs as many hashes, whoever has the address.
+/// Beyond them a namespace is named.
+const PLACES: usize = 4;
 
 impl App {
     /// Logs in with an id or name, or an e-mail address where no namespace is named.
@@ -43,21 +44,16 @@ impl App {
         if found.is_empty() {
             self.count_try(named, id, now).await?;
         }
-        let mut matching = Vec::new();
-        for (tenant, account) in &found {
-            if self.passwords.verify(secret, &account.secret).await? {
-                matching.push((tenant, account));
-            }
-        }
+        let sealed: Vec<_> = found.iter().map(|(_, account)| &account.secret).collect();
+        let most = if self.is_address(named, id) { PLACES } else { 1 };
+        let right = self.passwords.verify_each(secret, &sealed, most).await?;
+        let matching = found.iter().zip(right).filter(|(_, right)| *right);
+        let matching: Vec<_> = matching.map(|(found, _)| found).collect();
         match matching[..] {
             [(tenant, account)] => self.start_session(tenant, account, ttl, now).await,
-            [] => {
-                let compared: Vec<_> = found.iter().map(|(_, account)| &account.secret).collect();
-                self.passwords.verify_nobody(secret, &compared).await?;
-                Err(self.refusal(found.is_empty()))
-            }
+            [] => Err(self.refusal(found.is_empty())),
             _ => {
-                let name = |(tenant, _): &(&Tenant, _)| tenant.namespace().name.clone();
+                let name = |(tenant, _): &&(Tenant, _)| tenant.namespace().name.clone();
                 Err(AuthError::SeveralNamespaces(matching.iter().map(name).collect()))
             }
         }
@@ -104,7 +100,7 @@ impl App {
         now: OffsetDateTime,
     ) -> Result<Vec<(Tenant, Account)>, AuthError> {
         let mut found = Vec::new();
-        if let ("" | "micro", Ok(email)) = (named, Email::parse(id)) {
+        if let (true, Ok(email)) = (self.is_address(named, id), Email::parse(id)) {
             for (namespace, account) in self.parts.directory.find(&email).await?.into_iter().take(PLACES) {
                 let tenant = self.enter(namespace);
                 if let Some((account, _)) = self.store(&tenant, now).find_account(&account).await? {
@@ -124,6 +120,11 @@ impl App {
             found.push((tenant, account));
         }
         Ok(found)
+    }
+
+    /// Whether it means whatever namespaces an address has. A local server keeps no addresses.
+    fn is_address(&self, named: &str, id: &str) -> bool {
+        !self.config.local && matches!(named, "" | "micro") && Email::parse(id).is_ok()
     }
 
     async fn namespace(&self, named: &str) -> Result<Option<Namespace>, AuthError> {
@@ -190,7 +191,98 @@ pub(super) async fn find_by_id_or_name(store: &Store<'_>, id: &str) -> Result<Op
 
 #[cfg(test)]
 mod tests {
-    use super::network;
+    use std::sync::{Arc, atomic::Ordering};
+
+    use async_trait::async_trait;
+    use micro_clock::TestClock;
+    use micro_error::Error;
+    use micro_limits::MemoryLimiter;
+    use micro_storage::memory::MemoryRecords;
+    use micro_tenancy::{
+        Revocations, Verifier,
+        tokens::{KeyRing, SigningKey, Tokens},
+    };
+
+    use super::*;
+    use crate::{AuthConfig, Directory, LocalNamespaces, Parts, RefreshKey, passwords};
+
+    /// An address is in as many namespaces as it begins with.
+    struct Several;
+
+    fn place(number: usize) -> (Namespace, AccountId) {
+        let name = NamespaceName::parse(format!("place-{number}")).expect("a name");
+        (Namespace::of_local(name), AccountId::new("owner"))
+    }
+
+    #[async_trait]
+    impl Directory for Several {
+        async fn find(&self, email: &Email) -> Result<Vec<(Namespace, AccountId)>, Error> {
+            let many = email.as_str()[..1].parse().expect("a number");
+            Ok((0..many).map(place).collect())
+        }
+    }
+
+    fn app() -> App {
+        let tokens = Arc::new(Tokens::new(
+            KeyRing::new(&SigningKey::generate(), []),
+            "test",
+            "main",
+            false,
+        ));
+        let revocations = Arc::<Revocations>::default();
+        let parts = Parts {
+            records: Arc::new(MemoryRecords::default()),
+            clock: Arc::new(TestClock::default()),
+            authority: micro_testkit::authority(),
+            tokens: tokens.clone(),
+            revocations: revocations.clone(),
+            verifier: Arc::new(Verifier::new(tokens, revocations)),
+            limiter: Arc::new(MemoryLimiter::default()),
+            directory: Arc::new(Several),
+            namespaces: Arc::new(LocalNamespaces),
+        };
+        App::new(parts, AuthConfig::platform(vec![RefreshKey::new([7; 32])]))
+    }
+
+    #[tokio::test]
+    async fn a_wrong_secret_costs_the_same_however_many_namespaces_an_address_has() {
+        let (counted, hashed) = passwords::counted();
+        let app = App {
+            passwords: Arc::new(counted),
+            ..app()
+        };
+        let now = app.parts.clock.now();
+        let secret = app.passwords.seal("correct horse").await.expect("room");
+        for number in 0..PLACES + 2 {
+            let (namespace, id) = place(number);
+            let owner = Account {
+                id,
+                name: "owner".into(),
+                kind: AccountKind::User,
+                scopes: vec![],
+                metadata: Default::default(),
+                secret: secret.clone(),
+                incarnation: Ids.random(),
+            };
+            let tenant = app.enter(namespace);
+            let added = app.store(&tenant, now).add_account(&owner, 9).await;
+            assert!(matches!(added, Ok(Added::Done)));
+        }
+        let tries = async |named: &str, id: &str| {
+            let before = hashed.load(Ordering::SeqCst);
+            let refused = app
+                .log_in(&Caller::anonymous(), named, id, "wrong", Duration::HOUR, now)
+                .await;
+            assert!(matches!(refused, Err(AuthError::NotCorrect)), "{id}");
+            hashed.load(Ordering::SeqCst) - before
+        };
+        for many in 0..PLACES + 2 {
+            assert_eq!(tries("", &format!("{many}@example.com")).await, PLACES, "{many}");
+        }
+        for (named, id) in [("place-0", "owner"), ("place-0", "nobody"), ("place-99", "owner")] {
+            assert_eq!(tries(named, id).await, 1, "{id} of {named}");
+        }
+    }
 
     #[test]
     fn all_addresses_of_one_subscriber_count_together() {
