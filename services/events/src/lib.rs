@@ -33,7 +33,13 @@ use uuid::Uuid;
 pub use error::EventsError;
 
 use crate::{
-    append::Appender, door::StreamDoor, group::Roster, heads::Heads, place::TopicKey, store::Stored, turns::Turns,
+    append::Appender,
+    door::StreamDoor,
+    group::Roster,
+    heads::Heads,
+    place::TopicKey,
+    store::{SAYS_SO, Stored},
+    turns::Turns,
 };
 
 /// How long an event is kept, where its topic does not outgrow `topic.bytes` before.
@@ -118,7 +124,7 @@ impl App {
     /// Says that this replica lives, and removes what has grown old, until it is dropped: boot spawns it.
     pub async fn keep(self) {
         // Beside each other: a long sweep must not make the others believe that this replica is dead.
-        let lives = every(Patience::from_secs(5), || self.stored.say_alive());
+        let lives = every(SAYS_SO, || self.stored.say_alive());
         let sweeps = every(Patience::from_secs(600), || self.sweep());
         tokio::join!(lives, sweeps);
     }

@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 pub use groups::Standing;
 pub use producers::Produced;
+pub use replicas::SAYS_SO;
 
 use crate::{Parts, place::TopicKey};
 
