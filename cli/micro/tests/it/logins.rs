@@ -134,3 +134,19 @@ fn a_token_that_cannot_be_renewed_asks_to_log_in() {
     );
     assert_eq!(ada.run(&["services"]), (String::new(), words, 2));
 }
+
+#[test]
+fn the_namespace_is_that_of_the_environment_that_is_named() {
+    let fake = Fake::start();
+    let ada = Terminal::logged_in(&fake);
+    ada.silent(&["env", "add", "other", NOWHERE]);
+    let namespace = |args: &[&str]| ada.run(args).0;
+    ada.silent(&["-e", "other", "user", "namespace", "set", "there"]);
+    assert_eq!(namespace(&["user", "namespace"]), format!("{NAMESPACE}\n"));
+    assert_eq!(namespace(&["-e", "other", "user", "namespace"]), "there\n");
+    assert_eq!(namespace(&["user", "namespace", "-e", "other"]), "there\n");
+    ada.silent(&["env", "set", "other"]);
+    ada.silent(&["user", "namespace", "set", "here", "-e", "home"]);
+    assert_eq!(namespace(&["user", "namespace"]), "there\n");
+    assert_eq!(namespace(&["-e", "home", "user", "namespace"]), "here\n");
+}
