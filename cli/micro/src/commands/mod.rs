@@ -13,6 +13,7 @@ pub mod logout;
 pub mod logs;
 pub mod network;
 pub mod new;
+mod question;
 pub mod run;
 #[cfg(feature = "server")]
 pub mod server;

@@ -254,34 +254,15 @@ async fn core_and_own_records_of_a_namespace_go_together() {
 async fn what_was_acknowledged_is_there_when_connections_are_cut_again_and_again() {
     let test = TestDb::new().await;
     let records = crate::backends::sql(&test).await.records;
-    let (done, mut acknowledged) = mpsc::unbounded_channel();
-    let writers = (0..16).map(|writer| {
-        let (records, done) = (records.clone(), done.clone());
-        tokio::spawn(async move {
-            let own = tenant(&format!("tenant-{}", writer % 4));
-            for number in 0..150 {
-                let of = format!("{writer}/{number}");
-                // One whose connection was cut may or may not be there: only what was acknowledged must be.
-                if put(&records, &own, &of).await.is_ok() {
-                    done.send((own.clone(), of)).expect("heard");
-                }
-            }
-        })
-    });
-    let writers: Vec<_> = writers.collect();
-    drop(done);
-    let mut all = Vec::new();
-    while let Some(one) = acknowledged.recv().await {
-        all.push(one);
-        if all.len() % 200 == 0 {
-            test.as_superuser(
-                "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'micro hot' and datname = current_database()",
-            )
-            .await;
-        }
-    }
-    futures::future::try_join_all(writers).await.expect("ended");
-    assert!(all.len() > 800, "only {} were acknowledged", all.len());
+    let write = move |writer, number| {
+        let (records, own, of) = (
+            records.clone(),
+            tenant(&format!("tenant-{}", writer % 4)),
+            format!("{writer}/{number}"),
+        );
+        async move { put(&records, &own, &of).await.is_ok().then_some((own, of)) }
+    };
+    let all = crate::cuts::acknowledged(&test, write).await;
     let records = crate::backends::sql(&test).await.records;
     for (own, of) in &all {
         let found = records.get(own, &[key(of)], now()).await.expect("reads");

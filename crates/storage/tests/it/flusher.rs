@@ -166,33 +166,18 @@ async fn what_fails_fails_alone() {
 async fn what_was_acknowledged_is_there_when_connections_are_cut_again_and_again() {
     let test = TestDb::new().await;
     let log = crate::backends::sql(&test).await.log;
-    let (done, mut acknowledged) = mpsc::unbounded_channel();
-    let writers = (0..16).map(|writer| {
-        let (log, done) = (log.clone(), done.clone());
-        tokio::spawn(async move {
-            let own = tenant(&format!("tenant-{}", writer % 2));
-            for number in 0..150 {
-                let text = format!("{writer}/{number}");
-                if let Ok(appended) = append(&log, &own, "t", text.clone()).await {
-                    done.send((own.clone(), appended.first, text)).expect("heard");
-                }
-            }
-        })
-    });
-    let writers: Vec<_> = writers.collect();
-    drop(done);
-    let mut all = Vec::new();
-    while let Some(one) = acknowledged.recv().await {
-        all.push(one);
-        if all.len() % 200 == 0 {
-            test.as_superuser(
-                "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'micro hot' and datname = current_database()",
-            )
-            .await;
+    let write = move |writer, number| {
+        let (log, own, text) = (
+            log.clone(),
+            tenant(&format!("tenant-{}", writer % 2)),
+            format!("{writer}/{number}"),
+        );
+        async move {
+            let appended = append(&log, &own, "t", text.clone()).await;
+            appended.ok().map(|appended| (own, appended.first, text))
         }
-    }
-    futures::future::try_join_all(writers).await.expect("ended");
-    assert!(all.len() > 800, "only {} were acknowledged", all.len());
+    };
+    let all = crate::cuts::acknowledged(&test, write).await;
     let log = crate::backends::sql(&test).await.log;
     for name in ["tenant-0", "tenant-1"] {
         let own = tenant(name);

@@ -5,6 +5,7 @@ mod blobs;
 mod boot;
 mod catalogue;
 mod combiner;
+mod cuts;
 mod dialect;
 mod flusher;
 mod foreign;

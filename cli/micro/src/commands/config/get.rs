@@ -1,8 +1,8 @@
 //! `micro config get`.
 
-use micro_proto::config::{Config, GetRequest, Options};
+use micro_proto::config::{Config, GetRequest};
 
-use super::key;
+use super::Wanted;
 use crate::{
     ctx::Ctx,
     exit::{Exit, Failure, Result},
@@ -13,22 +13,18 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  micro config get greeter\n  micro config get --secret greeter.key")]
 pub struct Args {
-    /// Where it lies: names with dots between them, and numbers for the places in an array
-    key: Option<String>,
-
-    /// Show secrets
-    #[arg(short, long)]
-    secret: bool,
+    #[command(flatten)]
+    wanted: Wanted,
 }
 
 /// Runs it.
 pub async fn run(args: Args, ctx: &Ctx) -> Result {
-    let path = key(args.key)?;
+    let (path, options) = args.wanted.read()?;
     let session = ctx.logged_in().await?;
     let request = GetRequest {
         namespace: session.namespace.clone(),
         path,
-        options: Some(Options { secret: args.secret }),
+        options,
     };
     let answer = session.config().get(&session.caller(), request).await;
     let value = answer.map_err(|e| session.explain(&e))?.value.unwrap_or_default();

@@ -8,6 +8,7 @@ mod watch;
 use std::ffi::OsString;
 
 use clap::Subcommand;
+use micro_proto::config::Options;
 
 use crate::{
     ctx::Ctx,
@@ -44,6 +45,25 @@ pub async fn run(args: Args, ctx: &Ctx) -> Result {
         Some(Verb::Del(args)) => del::run(args, ctx).await,
         Some(Verb::Watch(args)) => watch::run(args, ctx).await,
         Some(Verb::Unknown(words)) => Err(super::unknown_subcommand("config", &words)),
+    }
+}
+
+/// The value that is looked at.
+#[derive(Debug, clap::Args)]
+struct Wanted {
+    /// Where it lies: names with dots between them, and numbers for the places in an array
+    key: Option<String>,
+
+    /// Show secrets
+    #[arg(short, long)]
+    secret: bool,
+}
+
+impl Wanted {
+    /// Where it is, and how it is shown.
+    fn read(self) -> Result<(String, Option<Options>)> {
+        let options = Options { secret: self.secret };
+        Ok((key(self.key)?, Some(options)))
     }
 }
 

@@ -1,9 +1,9 @@
 //! `micro config watch`.
 
 use futures::TryStreamExt;
-use micro_proto::config::{Options, WatchRequest, Watcher};
+use micro_proto::config::{WatchRequest, Watcher};
 
-use super::key;
+use super::Wanted;
 use crate::{
     commands::config::get::print,
     ctx::Ctx,
@@ -14,22 +14,18 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  micro config watch greeter.words")]
 pub struct Args {
-    /// Where it lies: names with dots between them, and numbers for the places in an array
-    key: Option<String>,
-
-    /// Show secrets
-    #[arg(short, long)]
-    secret: bool,
+    #[command(flatten)]
+    wanted: Wanted,
 }
 
 /// Runs it.
 pub async fn run(args: Args, ctx: &Ctx) -> Result {
-    let path = key(args.key)?;
+    let (path, options) = args.wanted.read()?;
     let session = ctx.logged_in().await?;
     let request = WatchRequest {
         namespace: session.namespace.clone(),
         path,
-        options: Some(Options { secret: args.secret }),
+        options,
     };
     let failed = |e| session.explain(&e);
     let mut values = session
