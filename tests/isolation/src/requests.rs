@@ -76,6 +76,9 @@ fn value(message: &MessageDescriptor, field: &FieldDescriptor, filling: Filling<
         {
             Some(json!(50))
         }
+        // The first event, dead letter and release: everybody's numbers begin alike.
+        FieldType::Uint64 if matches!(field.name, "number" | "numbers") => Some(json!(0)),
+        FieldType::Uint64 if field.name == "release" => Some(json!(1)),
         FieldType::Int64 if field.name == "ack_wait" => Some(json!(1_000_000_000)),
         FieldType::Message(inner) if depth > 0 => Some(filled(inner, filling, depth - 1)),
         FieldType::Map(_, inner) if matches!(**inner, FieldType::String) => {
@@ -103,6 +106,7 @@ fn text<'k>(message: &str, field: &str, known: &'k Known) -> Option<&'k str> {
         (_, "table") => return None,
         (_, "path") => &known.path,
         ("registry.WatchRequest", "revision") => &known.revision,
+        ("store.FetchBlobRequest", "revision") => &known.blob_revision,
         (_, "topic" | "group" | "queue") => &known.topic,
         (_, "scope" | "scopes") => "*",
         (_, "data") => "\"overwritten\"",

@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use micro_clock::Ids;
+use micro_e2e::signup;
 use micro_proto::registry::{Node, Options, Service};
 use micro_rpc::{Codec, MethodKind};
 use secrecy::SecretString;
@@ -30,6 +31,16 @@ pub struct Customer {
     pub password: String,
     /// What was made.
     pub namespace: String,
+}
+
+impl From<&signup::Customer> for Customer {
+    fn from(signed_up: &signup::Customer) -> Self {
+        Self {
+            email: signed_up.email.clone(),
+            password: signed_up.password.clone(),
+            namespace: signed_up.namespace.clone(),
+        }
+    }
 }
 
 /// What is planted: ids that no request has in it, and contents.
@@ -66,6 +77,8 @@ pub struct Known {
     pub topic: String,
     /// Where a watch of its services stands.
     pub revision: String,
+    /// Which bytes the blob has.
+    pub blob_revision: String,
     /// An upload that has not ended.
     pub upload: String,
 }
@@ -128,6 +141,7 @@ impl Victim {
             path: format!("{}.inner", named("path")),
             topic: named("topic"),
             revision: String::new(),
+            blob_revision: String::new(),
             upload: String::new(),
         };
         let canary = |what| Canary::new(what, format!("canary-{what}-{mark}"));
@@ -267,8 +281,11 @@ impl Victim {
         }
     }
 
-    /// Learns how far its registry is, which somebody who watched once may remember.
-    pub async fn learn_revision(&mut self, doors: &Doors) -> Result<()> {
+    /// Learns how far its registry is and which bytes its blob has, which somebody who asked once may remember.
+    pub async fn learn_revisions(&mut self, doors: &Doors) -> Result<()> {
+        let listed = json!({ "prefix": self.known.blob });
+        let listed = doors.tell("/store.Blobs/List", listed, &self.token).await?;
+        self.known.blob_revision = listed["blobs"][0]["revision"].as_str().context("a blob")?.to_owned();
         let answer = self
             .ask(doors, "/registry.Registry/ListServices", MethodKind::Unary, json!({}))
             .await?;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use futures::future::try_join_all;
 use micro_e2e::{
     platform::{Options, Platform},
-    signup::{self, GOOD_CARD, sign_up},
+    signup::{GOOD_CARD, sign_up},
 };
 use micro_isolation::{
     callers::{self, Hostile},
@@ -18,7 +18,10 @@ use micro_isolation::{
     victim::{Customer, Victim, log_in},
 };
 
-use crate::disguised::{self, Attacker};
+use crate::{
+    disguised::{self, Attacker},
+    services,
+};
 
 /// The name of something that does not exist.
 const UNKNOWN: &str = "nosuch";
@@ -37,7 +40,7 @@ fn nobody_reaches_what_is_not_theirs() -> Result<()> {
     let doors = Doors::of(platform.at.proxy, platform.at.api)?;
 
     let mut victim = runtime.block_on(async {
-        let victim = Victim::new(&doors, customer(&ada)).await?;
+        let victim = Victim::new(&doors, Customer::from(&ada)).await?;
         victim.plant(&doors).await?;
         Ok::<_, anyhow::Error>(victim)
     })?;
@@ -58,10 +61,10 @@ fn nobody_reaches_what_is_not_theirs() -> Result<()> {
     }
     let result = runtime.block_on(async {
         victim.settled(&doors).await?;
-        victim.learn_revision(&doors).await?;
+        victim.learn_revisions(&doors).await?;
         victim.begin_upload(&doors).await?;
         println!("set up in {:.1?}", began.elapsed());
-        let faults = attack(&doors, &victim, &customer(&eve), &key).await?;
+        let faults = attack(&doors, &victim, &Customer::from(&eve), &key).await?;
         println!("all of it in {:.1?}", began.elapsed());
         Ok::<_, anyhow::Error>(faults)
     });
@@ -135,14 +138,6 @@ fn filling<'a>(victim: &'a Victim, naming: Option<&'a str>) -> Filling<'a> {
     }
 }
 
-fn customer(signed_up: &signup::Customer) -> Customer {
-    Customer {
-        email: signed_up.email.clone(),
-        password: signed_up.password.clone(),
-        namespace: signed_up.namespace.clone(),
-    }
-}
-
 /// What came of it.
 struct Tried {
     endpoints: usize,
@@ -176,6 +171,7 @@ async fn try_all(
     not_served: &BTreeSet<&'static str>,
 ) -> Result<Tried> {
     let hostiles = callers::all(doors, victim, other, key).await?;
+    let mut faults = services::try_all(doors, victim, &hostiles).await?;
     for hostile in hostiles.iter().filter(|h| h.who.has_an_account()) {
         let shown = Shown {
             header: None,
@@ -192,7 +188,7 @@ async fn try_all(
     let each = hostiles
         .iter()
         .map(|hostile| try_each(doors, victim, hostile, endpoints, not_served));
-    let faults: Vec<_> = try_join_all(each).await?.into_iter().flatten().collect();
+    faults.extend(try_join_all(each).await?.into_iter().flatten());
     Ok(Tried {
         endpoints: endpoints.len(),
         callers: hostiles.len(),
@@ -281,7 +277,7 @@ async fn try_one(
 }
 
 /// What is answered where a part of the path names nothing, told as if it had named what was asked for.
-async fn of_unknown(
+pub async fn of_unknown(
     doors: &Doors,
     door: Door,
     hostile: &Hostile,
