@@ -30,19 +30,25 @@ impl<K> Default for InFlight<K> {
 impl<K: Hash + Eq + Clone> InFlight<K> {
     /// Counts one more until the permit is dropped, unless there are as many as allowed.
     pub fn enter(&self, key: K, limit: Limit) -> Result<Permit<K>, Exceeded> {
+        self.enter_with(key, 1, limit)
+    }
+
+    /// Counts so many more (bytes, perhaps) until the permit is dropped, unless that would be more than is allowed.
+    pub fn enter_with(&self, key: K, amount: u64, limit: Limit) -> Result<Permit<K>, Exceeded> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(key.clone()).or_default();
-        if *count >= limit.max {
+        let count = counts.get(&key).copied().unwrap_or(0).saturating_add(amount);
+        if count > limit.max {
             return Err(Exceeded {
                 limit: limit.name,
                 allowed: Some(Allowed::AtOnce(limit.max)),
                 retry_after: Duration::SECOND,
             });
         }
-        *count += 1;
+        counts.insert(key.clone(), count);
         Ok(Permit {
             counts: self.clone(),
             key,
+            amount,
         })
     }
 
@@ -62,13 +68,14 @@ impl<K: Hash + Eq + Clone> InFlight<K> {
 pub struct Permit<K: Hash + Eq + Clone> {
     counts: InFlight<K>,
     key: K,
+    amount: u64,
 }
 
 impl<K: Hash + Eq + Clone> Drop for Permit<K> {
     fn drop(&mut self) {
         let mut counts = self.counts.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = counts.get_mut(&self.key) {
-            *count -= 1;
+            *count -= self.amount;
             if *count == 0 {
                 counts.remove(&self.key);
             }
@@ -99,5 +106,18 @@ mod tests {
         drop(first);
         assert_eq!((in_flight.count(&"ada"), in_flight.count(&"bob")), (1, 0));
         assert!(in_flight.enter("ada", two).is_ok());
+    }
+
+    #[test]
+    fn amounts_count_together_and_are_given_back() {
+        let (bytes, ten) = (InFlight::default(), Limit { name: "bytes", max: 10 });
+        let six = bytes.enter_with("ada", 6, ten).expect("six");
+        assert!(bytes.enter_with("ada", 5, ten).is_err());
+        let four = bytes.enter_with("ada", 4, ten).expect("ten in all");
+        drop(six);
+        assert_eq!(bytes.count(&"ada"), 4);
+        drop(four);
+        assert!(bytes.enter_with("ada", u64::MAX, ten).is_err());
+        assert_eq!(bytes.count(&"ada"), 0);
     }
 }

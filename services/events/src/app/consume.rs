@@ -1,6 +1,6 @@
 //! Consuming: alone, or as a member of a group.
 
-use std::{collections::VecDeque, time::Duration};
+use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use micro_clock::Ids;
@@ -18,7 +18,7 @@ use crate::{
     App, EventsError, POLL,
     group::{Began, Manner, Member},
     place::{BETWEEN, Place, check_name},
-    store::{Standing, Stored},
+    store::{Ahead, Standing, Stored},
 };
 
 /// The longest time an event may take before it comes again.
@@ -110,7 +110,7 @@ impl App {
             place,
             next,
             head,
-            ahead: VecDeque::new(),
+            ahead: Ahead::default(),
             _permit: permit,
         };
         let events = stream::try_unfold(follower, |mut follower| async move {
@@ -159,19 +159,19 @@ struct Follower {
     place: Place,
     next: u64,
     head: watch::Receiver<()>,
-    ahead: VecDeque<Event>,
+    ahead: Ahead,
     _permit: Permit<NamespaceId>,
 }
 
 impl Follower {
     async fn next(&mut self) -> Result<Event, StoreError> {
         loop {
-            if let Some(event) = self.ahead.pop_front() {
+            if let Some(event) = self.ahead.take() {
                 self.next = event.number + 1;
                 return Ok(event);
             }
             self.head.borrow_and_update();
-            self.ahead = self.stored.events(&self.place, self.next).await?.into();
+            self.ahead = self.stored.read_ahead(&self.place, self.next).await?;
             if self.ahead.is_empty() {
                 tokio::select! {
                     changed = self.head.changed() => drop(changed),

@@ -14,7 +14,7 @@ use super::{Ack, Ask, GroupKey, Manner, Roster, Said};
 use crate::{
     POLL,
     place::Place,
-    store::{Standing, Stored},
+    store::{Ahead, Standing, Stored},
 };
 
 /// How long until storage that failed is tried again.
@@ -51,7 +51,7 @@ pub struct Group {
     /// Events done that are not written down.
     unwritten: u64,
     /// Read, and not handed out.
-    ahead: VecDeque<Event>,
+    ahead: Ahead,
     /// There may be events to be given again.
     again: bool,
 }
@@ -114,7 +114,7 @@ impl Group {
             },
             version: None,
             unwritten: 0,
-            ahead: VecDeque::new(),
+            ahead: Ahead::default(),
             again: false,
         }
     }
@@ -151,7 +151,7 @@ impl Group {
 
     /// Reads where the group stands; where there are replicas, becomes the one that serves it.
     async fn take_hold(&mut self) -> Result<(), Stop> {
-        self.ahead.clear();
+        self.ahead = Ahead::default();
         while self.kept {
             let stood = self.stored.group(&self.place, &self.name).await?;
             let (standing, version) = match stood {
@@ -219,12 +219,11 @@ impl Group {
             if let Some(item) = self.replayed().await? {
                 return Ok(item);
             }
-            if let Some(event) = self.ahead.pop_front() {
+            if let Some(event) = self.ahead.take() {
                 return Ok(Item::Next(event));
             }
             self.head.borrow_and_update();
-            let events = self.stored.events(&self.place, self.standing.next).await?;
-            self.ahead = events.into();
+            self.ahead = self.stored.read_ahead(&self.place, self.standing.next).await?;
             if self.ahead.is_empty() {
                 self.wait().await?;
             }

@@ -1,5 +1,6 @@
 //! What is written down: events in the log; topics, groups, dead letters, producers and replicas in records.
 
+mod ahead;
 mod events;
 mod groups;
 mod letters;
@@ -10,6 +11,7 @@ mod topics;
 use std::sync::{Arc, atomic::AtomicI64};
 
 use micro_domain::{Namespace, NamespaceId, NamespaceName};
+use micro_limits::InFlight;
 use micro_storage::{
     StoreError,
     records::{Record, Scan},
@@ -18,6 +20,7 @@ use micro_tenancy::{SystemTask, Tenant, bounded::Bounded};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+pub use ahead::Ahead;
 pub use groups::Standing;
 pub use producers::Produced;
 pub use replicas::SAYS_SO;
@@ -36,6 +39,8 @@ pub struct Stored {
     /// Topics that are written down, as of when: unix seconds.
     topics: Arc<Bounded<TopicKey, i64>>,
     namespaces: Arc<Bounded<NamespaceId, ()>>,
+    /// Bytes that consumers have in memory.
+    ahead: InFlight<NamespaceId>,
     /// Bytes published to a topic since its last mark.
     uncounted: Arc<Bounded<TopicKey, u64>>,
     /// When this replica last said that it lives: unix seconds.
@@ -49,6 +54,7 @@ impl Stored {
             boot,
             topics: Arc::new(Bounded::new(REMEMBERED)),
             namespaces: Arc::new(Bounded::new(REMEMBERED)),
+            ahead: InFlight::default(),
             uncounted: Arc::new(Bounded::new(REMEMBERED)),
             said_alive: Arc::new(AtomicI64::new(i64::MIN)),
         }
