@@ -3,19 +3,20 @@
 use std::{net::IpAddr, time::Duration};
 
 use bytes::Bytes;
+use futures::{StreamExt, stream};
 use micro_client::{Client, Endpoint};
 use micro_error::{Error, Kind};
 use micro_proto::{
     auth::{AccountsClient, AuthClient, RulesClient, SessionsClient, UsageClient},
     config::{ConfigClient, WatcherClient},
-    events::{GroupsClient, StreamClient, TopicsClient},
+    events::{AckRequest, ConsumeRequest, Event, GroupsClient, StreamClient, TopicsClient},
     network::NetworkClient,
     registry::RegistryClient,
     runtime::{ReleasesClient, RuntimeClient, SourceClient},
     signup::SessionClient,
     store::{BlobStoreClient, BlobsClient, SnapshotsClient, StoreClient},
 };
-use micro_rpc::Streaming;
+use micro_rpc::{Channel, Codec, MethodKind, Outgoing, Payload, Streaming};
 use micro_tenancy::{Caller, Metadata};
 use secrecy::SecretString;
 
@@ -190,6 +191,25 @@ impl Session {
     /// `events.Stream`
     pub fn events(&self) -> StreamClient<Client> {
         StreamClient::new(self.client.clone())
+    }
+
+    /// `events.Stream/Consume`, whose requests are of two kinds: one that says what is asked for, then
+    /// acknowledgements.
+    pub async fn consume(
+        &self,
+        request: &ConsumeRequest,
+        acks: Streaming<AckRequest>,
+    ) -> std::result::Result<Streaming<Event>, Error> {
+        const CODEC: Codec = Codec::Proto;
+        let first = CODEC.encode(request);
+        let acks = acks.map(|ack| Ok(CODEC.encode(&ack?)));
+        let call = Outgoing {
+            path: "/events.Stream/Consume".into(),
+            codec: CODEC,
+            kind: MethodKind::Bidi,
+            payload: Payload::Many(stream::once(async { Ok(first) }).chain(acks).boxed()),
+        };
+        Ok(self.client.call(&self.caller(), call).await?.typed(CODEC))
     }
 
     /// `events.Groups`

@@ -51,6 +51,23 @@ fn consumers_and_groups_hear_everything_once() -> Result<()> {
 }
 
 #[test]
+fn what_is_printed_is_done_for_the_group_and_nothing_else() -> Result<()> {
+    let local = Local::start(&[])?;
+    let home = local.admin()?;
+    let payloads: Vec<String> = (0..5).map(|n| format!("event-{n}")).collect();
+    for payload in &payloads {
+        home.run(&["events", "publish", "orders", payload])?.ok()?;
+    }
+    for (n, payload) in payloads.iter().enumerate() {
+        let tail = ["events", "tail", "orders", "--group", "billing", "--oldest", "-n", "1"];
+        let printed = home.run(&tail)?.ok()?.stdout;
+        ensure!(printed.trim() == payload, "{printed}");
+        ensure!(next_of_group(&home)? == n as u64 + 1);
+    }
+    Ok(())
+}
+
+#[test]
 fn a_file_on_its_way_arrives() -> Result<()> {
     let mut local = Local::start(&[])?;
     let home = local.admin()?;

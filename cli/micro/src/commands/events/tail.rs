@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use micro_error::{Error, Kind};
-use micro_proto::events::{ConsumeRequest, Stream};
+use micro_proto::events::{AckRequest, ConsumeRequest, Stream};
+use tokio::{sync::mpsc, time::timeout};
 
 use super::{Beginning, as_json, text};
 use crate::{
@@ -33,6 +34,8 @@ pub struct Args {
     count: Option<u64>,
 }
 
+/// How long the server waits for an event to be printed, before it gives it to another member of the group.
+const ACK_WAIT: Duration = Duration::from_secs(30);
 /// How long until a connection that was lost is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -41,17 +44,23 @@ pub async fn run(args: Args, ctx: &Ctx) -> Result {
     let (offset, number) = args.from.place(ctx.now())?;
     let mut request = ConsumeRequest {
         topic: args.topic,
+        auto_ack: args.group.is_empty(),
         group: args.group,
-        auto_ack: true,
         offset,
         number,
-        ..ConsumeRequest::default()
+        ack_wait: ACK_WAIT.as_nanos() as i64,
+        retry_limit: -1,
     };
     let mut left = args.count.unwrap_or(u64::MAX);
     loop {
         let session = ctx.logged_in().await?;
         let failed = async {
-            let mut events = session.events().consume(&session.caller(), request.clone()).await?;
+            let (done, acks) = mpsc::unbounded_channel();
+            let acks = stream::unfold(acks, |mut acks| async { Some((Ok(acks.recv().await?), acks)) });
+            let mut events = match request.auto_ack {
+                true => session.events().consume(&session.caller(), request.clone()).await?,
+                false => session.consume(&request, acks.boxed()).await?,
+            };
             while left > 0
                 && let Some(event) = events.try_next().await?
             {
@@ -62,6 +71,16 @@ pub async fn run(args: Args, ctx: &Ctx) -> Result {
                 // Where to go on if the connection is lost: a group stands there already.
                 request.number = Some(event.number + 1);
                 left -= 1;
+                let _it_may_have_gone = done.send(AckRequest {
+                    id: event.id,
+                    success: true,
+                });
+            }
+            drop(done);
+            if !request.auto_ack {
+                // Once the server ends too, the last acknowledgement has arrived; what it sends meanwhile comes again.
+                let ended = async { while let Ok(Some(_unseen)) = events.try_next().await {} };
+                let _or_never = timeout(PAUSE * 5, ended).await;
             }
             Ok::<_, Error>(())
         };
