@@ -21,13 +21,16 @@ use crate::{StoreError, db::Db};
 pub(super) enum Call {
     GetOne,
     Get,
+    Put,
     Write,
+    PutAndWrite,
     ScanUp,
     ScanDown,
     Tables,
     Usage,
     EraseRecords,
     Append,
+    AppendMany,
     Read,
     Extent,
     OffsetAt,
@@ -36,16 +39,21 @@ pub(super) enum Call {
 }
 
 /// In the order of [`Call`].
-const CALLS: [&str; 14] = [
+const CALLS: [&str; 17] = [
     "select value, version, expires_at from records_get_one($1, $2, $3, $4, $5)",
     "select place, value, version, expires_at from records_get($1, $2, $3, $4, $5)",
+    "select versions, refused from records_put_scoped($1, $2, $3, $4, $5, $6, $7, $8)",
     "select versions, outcomes, used from records_write_scoped($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+    "select p.versions, p.refused, w.versions, w.outcomes, w.used
+       from records_put_scoped($1, $2, $3, $4, $5, $6, $7, $8) p,
+            records_write_scoped($9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) w",
     "select key, value, version, expires_at from records_scan_up($1, $2, $3, $4, $5, $6, $7, $8)",
     "select key, value, version, expires_at from records_scan_down($1, $2, $3, $4, $5, $6, $7, $8)",
     "select database, tbl from records_tables($1)",
     "select keys, bytes from records_usage_of($1)",
     "select records_erase($1)",
     "select log_append_scoped($1, $2, $3, $4, $5)",
+    "select log_append_many_scoped($1, $2, $3, $4, $5)",
     "select first_offset, at, body from log_read($1, $2, $3, $4)",
     "select start_offset, next_offset from log_extent($1, $2)",
     "select log_offset_at($1, $2, $3)",
@@ -73,7 +81,14 @@ impl Call {
         match self {
             Self::GetOne | Self::Usage | Self::Extent | Self::OffsetAt => Over::Short,
             Self::Get | Self::ScanUp | Self::ScanDown | Self::Tables | Self::Read => Over::Long,
-            Self::Write | Self::Append | Self::Trim | Self::EraseRecords | Self::EraseLog => Over::Own,
+            Self::Put
+            | Self::Write
+            | Self::PutAndWrite
+            | Self::Append
+            | Self::AppendMany
+            | Self::Trim
+            | Self::EraseRecords
+            | Self::EraseLog => Over::Own,
         }
     }
 }
@@ -120,8 +135,8 @@ const LANE_WAITS: u32 = 200;
 const OWN_WAITS: u32 = 1_000;
 
 impl Hot {
-    /// Connections for writes of many callers: two for records, one for logs.
-    pub(super) const LANES: usize = 3;
+    /// Connections for writes of many callers: one for records, one for logs.
+    pub(super) const LANES: usize = 2;
     /// Connections that one caller has for itself, at most.
     const OWN: usize = 4;
 

@@ -24,6 +24,9 @@ use crate::{StoreError, db::retrying};
 /// How long a namespace stays apart after it waited for a lock in vain.
 const APART: Duration = Duration::from_secs(5);
 
+/// How often a commit lets others go on before it begins, at most.
+const YIELDS: usize = 4;
+
 /// How much one job stores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Size {
@@ -60,8 +63,9 @@ pub(super) trait Job: Send + Sync + 'static {
 pub(super) trait Store: Send + Sync + 'static {
     type Job: Job;
 
-    /// Stores all of them in one transaction; an outcome each, in their order.
-    async fn store(&self, over: Over, jobs: &[Self::Job]) -> Result<Vec<Outcome<Self::Job>>, CallError>;
+    /// Stores all of them in one transaction; an outcome each, in their order. None, which only a lane may get, for one
+    /// that was left alone and must go apart.
+    async fn store(&self, over: Over, jobs: &[Self::Job]) -> Result<Vec<Option<Outcome<Self::Job>>>, CallError>;
 }
 
 /// What a caller learns, or why not.
@@ -126,8 +130,7 @@ impl<S: Store> Inner<S> {
     async fn lead(self: Arc<Self>) {
         let mut leading = Leading(Some(&self));
         loop {
-            // Whoever has just been answered may have more: it comes into this commit.
-            tokio::task::yield_now().await;
+            self.gather().await;
             let entries = self.queues().take();
             if entries.is_empty() {
                 leading.0 = None;
@@ -137,19 +140,49 @@ impl<S: Store> Inner<S> {
         }
     }
 
+    /// Whoever has just been answered may have more, which comes into this commit: the lead lets the others go on as
+    /// long as that brings something, since what misses a commit waits for the whole of it.
+    async fn gather(&self) {
+        for _ in 0..YIELDS {
+            let before = self.queues().arrived();
+            tokio::task::yield_now().await;
+            if self.queues().arrived() == before {
+                return;
+            }
+        }
+    }
+
     async fn commit(self: &Arc<Self>, entries: Vec<Entry<S::Job>>) {
         let (jobs, callers): (Vec<_>, Vec<_>) = entries.into_iter().map(|entry| (entry.job, entry.caller)).unzip();
         match self.store.store(self.over, &jobs).await {
-            Ok(outcomes) => answer(callers, outcomes),
-            Err(error) if error.is_undone() => {
-                let entries = jobs.into_iter().zip(callers).map(|(job, caller)| Entry { job, caller });
-                let entries = entries.map(|entry| (entry.job.namespace(), entry.job.size(), entry));
-                let apart = self.queues().set_apart(entries);
-                for namespace in apart {
-                    self.runtime.spawn(self.clone().go_apart(namespace));
+            Ok(outcomes) => {
+                let mut left = Vec::new();
+                for ((job, caller), outcome) in jobs.into_iter().zip(callers).zip(outcomes) {
+                    match outcome {
+                        // Nobody waits any more where the caller has given up.
+                        Some(outcome) => drop(caller.send(outcome)),
+                        None => left.push(Entry { job, caller }),
+                    }
                 }
+                self.set_apart(left);
+            }
+            Err(error) if error.is_undone() => {
+                let entries = jobs.into_iter().zip(callers);
+                self.set_apart(entries.map(|(job, caller)| Entry { job, caller }).collect());
             }
             Err(error) => fail(callers, error.into()),
+        }
+    }
+
+    fn set_apart(self: &Arc<Self>, entries: Vec<Entry<S::Job>>) {
+        if entries.is_empty() {
+            return;
+        }
+        let entries = entries.into_iter();
+        let entries = entries.map(|entry| (entry.job.namespace(), entry.job.size(), entry));
+        let apart = self.queues().set_apart(entries);
+        for namespace in apart {
+            self.runtime.spawn(self.clone().go_apart(namespace));
         }
     }
 
@@ -189,16 +222,19 @@ impl<S: Store> Inner<S> {
         if matches!(stored, Err(StoreError::Busy(_))) {
             self.queues().keep_apart(namespace, Instant::now() + APART);
         }
-        let missing = || Err(StoreError::Damaged("the database left out an outcome".into()));
         // Nobody waits any more where the caller has given up.
-        let _ = caller.send(stored.and_then(|outcome| outcome.unwrap_or_else(missing)));
+        let _ = caller.send(stored.and_then(|outcome| outcome.flatten().unwrap_or_else(missing)));
     }
 }
 
-fn answer<T>(callers: Vec<oneshot::Sender<T>>, outcomes: Vec<T>) {
+fn answer<T>(callers: Vec<oneshot::Sender<Result<T, StoreError>>>, outcomes: Vec<Option<Result<T, StoreError>>>) {
     for (caller, outcome) in callers.into_iter().zip(outcomes) {
-        let _ = caller.send(outcome);
+        let _ = caller.send(outcome.unwrap_or_else(missing));
     }
+}
+
+fn missing<T>() -> Result<T, StoreError> {
+    Err(StoreError::Damaged("the database left out an outcome".into()))
 }
 
 /// Everybody's commit failed, and cannot be run again: what became of it is not known.

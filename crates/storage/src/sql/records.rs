@@ -3,10 +3,7 @@
 mod sweep;
 mod write;
 
-use std::{
-    hash::{DefaultHasher, Hash, Hasher},
-    ops::Bound,
-};
+use std::ops::Bound;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -25,22 +22,23 @@ use crate::{
     records::{Key, Quota, Record, Records, Scan, Usage, Write, Written, check_batch, check_keys},
 };
 
-/// Lanes that writes are spread over, by namespace: one fills its commit while the other flushes.
-const LANES: usize = 2;
+/// All writes take turns in one lane: a second one's commits would wait for the first one's flushes, since the database
+/// flushes one at a time, and each would carry half as much.
+const LANE: Over = Over::Lane(0);
 
 /// Records in PostgreSQL.
 #[derive(Clone)]
 pub struct SqlRecords {
     hot: Hot,
     sweeper: SystemDb,
-    lanes: [Lane<Writer>; LANES],
+    lane: Lane<Writer>,
 }
 
 impl SqlRecords {
     /// Records over these connections. What has expired is removed by the system role, which sees nothing else.
     pub fn new(hot: Hot, db: &Db) -> Self {
         Self {
-            lanes: lanes(&hot, Quota::default()),
+            lane: lane(&hot, Quota::default()),
             hot,
             sweeper: db.system(SystemTask::Sweep),
         }
@@ -50,15 +48,9 @@ impl SqlRecords {
     #[must_use]
     pub fn with_quota(self, quota: Quota) -> Self {
         Self {
-            lanes: lanes(&self.hot, quota),
+            lane: lane(&self.hot, quota),
             ..self
         }
-    }
-
-    fn lane(&self, tenant: &Tenant) -> &Lane<Writer> {
-        let mut hasher = DefaultHasher::new();
-        tenant.id().hash(&mut hasher);
-        &self.lanes[hasher.finish() as usize % LANES]
     }
 
     async fn get_one(&self, tenant: &Tenant, key: &Key, now: OffsetDateTime) -> Result<Option<Record>, StoreError> {
@@ -98,14 +90,12 @@ impl SqlRecords {
     }
 }
 
-fn lanes(hot: &Hot, quota: Quota) -> [Lane<Writer>; LANES] {
-    std::array::from_fn(|lane| {
-        let writer = Writer {
-            hot: hot.clone(),
-            quota,
-        };
-        Lane::new(writer, Over::Lane(lane), write::BOUNDS, hot.runtime().clone())
-    })
+fn lane(hot: &Hot, quota: Quota) -> Lane<Writer> {
+    let writer = Writer {
+        hot: hot.clone(),
+        quota,
+    };
+    Lane::new(writer, LANE, write::BOUNDS, hot.runtime().clone())
 }
 
 #[async_trait]
@@ -124,7 +114,7 @@ impl Records for SqlRecords {
         if batch.is_empty() {
             return Ok(Written::Done(Vec::new()));
         }
-        self.lane(tenant).run(Batch::new(tenant.id(), batch, now)).await
+        self.lane.run(Batch::new(tenant.id(), batch, now)).await
     }
 
     async fn usage(&self, tenant: &Tenant) -> Result<Usage, StoreError> {

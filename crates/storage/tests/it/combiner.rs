@@ -6,9 +6,10 @@ use std::sync::{
 };
 
 use micro_clock::Clock;
+use micro_domain::Limit;
 use micro_storage::{
     StoreError,
-    records::{Expect, Key, Records, Write, Written},
+    records::{Expect, Key, Quota, Records, Write, Written},
     sql::SqlRecords,
 };
 use micro_tenancy::Tenant;
@@ -84,12 +85,47 @@ async fn a_row_written_in_anothers_scope_is_refused_by_the_policy() {
     assert_eq!(test.ask_superuser("select count(*) from records").await, ["0"]);
 }
 
+/// Puts one record each of two namespaces, as the serving role.
+async fn put_two(client: &tokio_postgres::Client) -> Result<(), String> {
+    let namespaces: Vec<Uuid> = ["ada", "bob"].map(|name| tenant(name).id().uuid()).to_vec();
+    let statement =
+        "select refused from records_put_scoped($1, '{d,d}', '{t,t}', '{k,k}', '{a,b}', '{null,null}', 9, 900)";
+    let done = client.query_one(statement, &[&namespaces]).await;
+    let said = |error: tokio_postgres::Error| error.as_db_error().expect("the database's").message().to_owned();
+    assert_eq!(done.map_err(said)?.get::<_, Option<Vec<Uuid>>>(0), None);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_row_put_in_anothers_scope_is_refused_by_the_policy() {
+    let test = TestDb::new().await;
+    let client = connect(&test).await;
+    put_two(&client).await.expect("new ones");
+    put_two(&client).await.expect("over what is there");
+    // Rows, and counts.
+    for scope in ["u.ns", "s.ns"] {
+        let definition = "pg_get_functiondef('records_put_scoped'::regproc)";
+        let before = test.ask_superuser(&format!("select {definition}")).await.join("\n");
+        test.as_superuser(&format!(
+            "delete from records;
+             do $$ begin execute replace({definition}, 'set_config(''app.namespace_id'', {scope}::text, true)',
+                'set_config(''app.namespace_id'', nss[1]::text, true)'); end $$"
+        ))
+        .await;
+        let refused = put_two(&client).await.expect_err("the second row is another's");
+        assert!(refused.contains("row-level security"), "{scope}: {refused}");
+        assert_eq!(test.ask_superuser("select count(*) from records").await, ["0"]);
+        test.as_superuser(&before).await;
+    }
+}
+
 #[tokio::test]
 async fn no_scope_is_left_behind_a_combined_write() {
     let test = TestDb::new().await;
     let client = connect(&test).await;
     client.batch_execute("begin").await.expect("begins");
     write_two(&client).await.expect("writes");
+    put_two(&client).await.expect("puts");
     let scope = client
         .query_one("select current_setting('app.namespace_id', true)", &[])
         .await
@@ -136,6 +172,58 @@ async fn one_tenants_locked_row_keeps_nobody_else_waiting() {
     held.let_go().await;
     rounds.await.expect("ended").expect("written");
     locked_out.await.expect("written in the end");
+}
+
+#[tokio::test]
+async fn a_namespace_without_room_keeps_nobody_from_storing_and_fills_up_to_its_last_record() {
+    const QUOTA: Quota = Quota {
+        keys: Limit {
+            name: "records",
+            max: 3,
+        },
+        bytes: Limit {
+            name: "bytes",
+            max: 10_000,
+        },
+    };
+    let test = TestDb::new().await;
+    let records = crate::backends::sql(&test).await.records.with_quota(QUOTA);
+    let (ada, others) = (tenant("ada"), tenants(8));
+    put(&records, &ada, "old").await.expect("written");
+    let own = (0..6).map(|of| put(&records, &ada, of));
+    let theirs = others.iter().map(|of| put(&records, of, "k"));
+    let (own, theirs) = tokio::join!(futures::future::join_all(own), futures::future::try_join_all(theirs));
+    theirs.expect("they have room");
+    assert_eq!(own.iter().filter(|written| written.is_ok()).count(), 2, "{own:?}");
+    let refused = own.into_iter().find_map(Result::err).expect("no room for the others");
+    assert!(matches!(refused, StoreError::LimitReached(_)), "{refused:?}");
+    assert_eq!(records.usage(&ada).await.expect("asks").keys, 3);
+}
+
+#[tokio::test]
+async fn puts_over_what_is_there_are_newer_and_counted_once() {
+    let test = TestDb::new().await;
+    let records = crate::backends::sql(&test).await.records;
+    let all = tenants(20);
+    let mut last = vec![0; all.len()];
+    for value in ["short", "rather long", ""] {
+        let puts = all
+            .iter()
+            .map(|of| records.write(of, vec![Write::put(key("k"), value)], now()));
+        let written = futures::future::try_join_all(puts).await.expect("written");
+        for ((of, last), written) in all.iter().zip(&mut last).zip(written) {
+            let Written::Done(versions) = written else {
+                panic!("{written:?}")
+            };
+            assert!(versions[0] > *last, "a version grows");
+            *last = versions[0];
+            let found = records.get(of, &[key("k")], now()).await.expect("reads");
+            let found = found[0].as_ref().expect("there");
+            assert_eq!((found.version, &found.value[..]), (versions[0], value.as_bytes()));
+            let usage = records.usage(of).await.expect("asks");
+            assert_eq!((usage.keys, usage.bytes), (1, 3 + value.len() as u64));
+        }
+    }
 }
 
 #[tokio::test]

@@ -50,23 +50,21 @@ async fn a_chunk_appended_in_anothers_scope_is_refused_by_the_policy() {
     let test = TestDb::new().await;
     let client = connect(&test).await;
     let namespaces: Vec<Uuid> = ["ada", "bob"].map(|name| tenant(name).id().uuid()).to_vec();
-    let statement = "select log_append_scoped($1, '{t,t}', '{1,1}', array[now(), now()], '{a,b}')";
-    let done = client
-        .query_one(statement, &[&namespaces])
-        .await
-        .expect("each in its own scope");
-    assert_eq!(done.get::<_, Vec<i64>>(0), [0, 0]);
-    test.as_superuser(
-        "do $$ begin execute replace(pg_get_functiondef('log_append_scoped'::regproc),
-            'set_config(''app.namespace_id'', ns::text, true)', 'set_config(''app.namespace_id'', nss[1]::text, true)'); end $$",
-    )
-    .await;
-    let refused = client
-        .query_one(statement, &[&namespaces])
-        .await
-        .expect_err("the second is another's");
-    let refused = refused.as_db_error().expect("the database's").message();
-    assert!(refused.contains("row-level security"), "{refused}");
+    for (function, scope) in [("log_append_scoped", "ns"), ("log_append_many_scoped", "u.ns")] {
+        let statement = format!("select {function}($1, '{{{function},t}}', '{{1,1}}', array[now(), now()], '{{a,b}}')");
+        let done = client.query_one(&statement, &[&namespaces]).await.expect(function);
+        assert_eq!(done.get::<_, Vec<i64>>(0)[0], 0, "each in its own scope");
+        test.as_superuser(&format!(
+            "do $$ begin execute replace(pg_get_functiondef('{function}'::regproc),
+                'set_config(''app.namespace_id'', {scope}::text, true)',
+                'set_config(''app.namespace_id'', nss[1]::text, true)'); end $$"
+        ))
+        .await;
+        let refused = client.query_one(&statement, &[&namespaces]).await;
+        let refused = refused.expect_err("the second is another's");
+        let refused = refused.as_db_error().expect("the database's").message();
+        assert!(refused.contains("row-level security"), "{function}: {refused}");
+    }
 }
 
 #[tokio::test]

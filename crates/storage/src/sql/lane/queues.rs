@@ -32,6 +32,7 @@ pub(super) struct Queues<E> {
     until: HashMap<NamespaceId, Instant>,
     waiting: HashMap<NamespaceId, Size>,
     all: Size,
+    arrived: u64,
 }
 
 impl Size {
@@ -65,7 +66,13 @@ impl<E> Queues<E> {
             until: HashMap::new(),
             waiting: HashMap::new(),
             all: Size::default(),
+            arrived: 0,
         }
+    }
+
+    /// How many entries have been let in so far.
+    pub fn arrived(&self) -> u64 {
+        self.arrived
     }
 
     /// Lets an entry in, unless too much waits. One entry alone is never too much for its namespace.
@@ -79,6 +86,7 @@ impl<E> Queues<E> {
         }
         self.waiting.insert(namespace, waits.plus(size));
         self.all = self.all.plus(size);
+        self.arrived += 1;
         if size.exceeds(self.bounds.big) || self.is_apart(namespace, now) {
             if !self.add_apart(namespace, size, entry) {
                 return Ok(Way::Waits);

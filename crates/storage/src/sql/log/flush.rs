@@ -35,6 +35,9 @@ pub(super) const BOUNDS: Bounds = Bounds {
     },
 };
 
+/// From so many chunks on it is faster to write them set by set.
+const MANY: usize = 4;
+
 /// Entries for one topic, of one caller.
 pub(super) struct Entries {
     namespace: NamespaceId,
@@ -70,14 +73,14 @@ impl Job for Entries {
     }
 }
 
-/// Calls `log_append_scoped`.
+/// Calls `log_append_scoped` or `log_append_many_scoped`.
 pub(super) struct Flusher(pub Hot);
 
 #[async_trait]
 impl Store for Flusher {
     type Job = Entries;
 
-    async fn store(&self, over: Over, jobs: &[Entries]) -> Result<Vec<Outcome<Entries>>, CallError> {
+    async fn store(&self, over: Over, jobs: &[Entries]) -> Result<Vec<Option<Outcome<Entries>>>, CallError> {
         // By namespace and topic; within a topic as they came, since the sort is stable.
         let mut order: Vec<usize> = (0..jobs.len()).collect();
         order.sort_by(|a, b| {
@@ -88,14 +91,14 @@ impl Store for Flusher {
             |a: &usize, b: &usize| jobs[*a].namespace == jobs[*b].namespace && jobs[*a].topic == jobs[*b].topic;
         let chunks: Vec<&[usize]> = order.chunk_by(same_topic).collect();
         let firsts = self.flush(over, jobs, &chunks).await?;
-        let mut outcomes: Vec<Outcome<Entries>> = Vec::new();
+        let mut outcomes: Vec<Option<Outcome<Entries>>> = Vec::new();
         outcomes.resize_with(jobs.len(), || {
-            Err(StoreError::Damaged("a chunk without an offset".into()))
+            Some(Err(StoreError::Damaged("a chunk without an offset".into())))
         });
         for (chunk, first) in chunks.into_iter().zip(firsts) {
             let mut next = first as u64;
             for place in chunk {
-                outcomes[*place] = Ok(next);
+                outcomes[*place] = Some(Ok(next));
                 next += jobs[*place].payloads.len() as u64;
             }
         }
@@ -119,9 +122,14 @@ impl Flusher {
         let latest = |chunk: &&[usize]| chunk.iter().map(|place| jobs[*place].now).max();
         let times: Vec<Option<OffsetDateTime>> = chunks.iter().map(latest).collect();
         let bodies: Vec<Vec<u8>> = chunks.iter().map(|chunk| encode(payloads(chunk).into_iter())).collect();
+        let call = if chunks.len() < MANY {
+            Call::Append
+        } else {
+            Call::AppendMany
+        };
         let rows = self
             .0
-            .call_over(over, Call::Append, &[&namespaces, &topics, &counts, &times, &bodies])
+            .call_over(over, call, &[&namespaces, &topics, &counts, &times, &bodies])
             .await?;
         Ok(rows.first().map(|row| row.get(0)).unwrap_or_default())
     }

@@ -1,18 +1,20 @@
 //! Writes of many namespaces in one commit.
 
+mod calls;
+
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use micro_domain::NamespaceId;
 use micro_tenancy::LimitReached;
 use time::OffsetDateTime;
-use tokio_postgres::Row;
-use uuid::Uuid;
 
-use super::columns;
+use self::calls::{PutsAnswer, WritesAnswer};
 use crate::{
     StoreError,
     records::{Expect, Quota, Write, Written},
     sql::{
-        hot::{Call, CallError, Hot, Over},
+        hot::{CallError, Hot, Over},
         lane::{Bounds, Job, Outcome, Size, Store},
     },
 };
@@ -40,6 +42,9 @@ pub(super) const BOUNDS: Bounds = Bounds {
         bytes: 128 << 20,
     },
 };
+
+/// From so many batches on it is faster to put them set by set.
+const MANY: usize = 4;
 
 /// One namespace's batch, in the order of its keys, so that two batches never wait for each other in a circle.
 pub(super) struct Batch {
@@ -100,7 +105,7 @@ impl Job for Batch {
     }
 }
 
-/// Calls `records_write_scoped`.
+/// Calls `records_put_scoped` and `records_write_scoped`.
 pub(super) struct Writer {
     pub hot: Hot,
     pub quota: Quota,
@@ -110,112 +115,106 @@ pub(super) struct Writer {
 impl Store for Writer {
     type Job = Batch;
 
-    async fn store(&self, over: Over, batches: &[Batch]) -> Result<Vec<Outcome<Batch>>, CallError> {
-        // By namespace, since each change of scope costs; counted batches first, since they take the count's lock; then
-        // by first key, as another replica does.
-        let mut order: Vec<usize> = (0..batches.len()).collect();
-        order.sort_by_cached_key(|place| {
-            let batch = &batches[*place];
-            (batch.namespace, !batch.owns(), batch.writes[0].key.clone())
-        });
-        let ordered: Vec<&Batch> = order.iter().map(|place| &batches[*place]).collect();
-        let rows = match self.call(over, &ordered).await {
-            Ok(rows) => rows,
+    async fn store(&self, over: Over, batches: &[Batch]) -> Result<Vec<Option<Outcome<Batch>>>, CallError> {
+        let order = Order::of(batches, over);
+        let answer = match calls::both(&self.hot, over, &order.puts, &order.writes, self.quota).await {
+            Ok(answer) => answer,
             Err(CallError::Database(error)) => match (batches, place(&error)) {
-                ([only], Some(place)) => return Ok(vec![only.lost(place)]),
+                ([only], Some(place)) => return Ok(vec![Some(only.lost(place))]),
                 _ => return Err(CallError::Database(error)),
             },
             Err(error) => return Err(error),
         };
-        let mut outcomes: Vec<Outcome<Batch>> = Vec::new();
+        let mut outcomes: Vec<Option<Outcome<Batch>>> = Vec::new();
         outcomes.resize_with(batches.len(), || {
-            Err(StoreError::Damaged("a write without an outcome".into()))
+            Some(Err(StoreError::Damaged("a write without an outcome".into())))
         });
-        let answer = rows.first().map(Answer::of).unwrap_or_default();
-        let mut versions = answer.versions.as_slice();
-        for ((place, batch), (outcome, used)) in order.into_iter().zip(ordered).zip(answer.outcomes) {
-            let Some((ours, rest)) = versions.split_at_checked(batch.writes.len()) else {
-                break;
-            };
-            versions = rest;
-            outcomes[place] = match outcome {
-                0 => Ok(batch.written(ours)),
-                -1 => Err(LimitReached::new(self.quota.keys, used).into()),
-                -2 => Err(LimitReached::new(self.quota.bytes, used).into()),
-                lost => batch.lost(lost as usize),
-            };
-        }
+        note_writes(&mut outcomes, &order.writes, &answer.writes, self.quota);
+        note_puts(&mut outcomes, &order.puts, &answer.puts);
         Ok(outcomes)
     }
 }
 
-impl Writer {
-    async fn call(&self, over: Over, batches: &[&Batch]) -> Result<Vec<Row>, CallError> {
-        let namespaces: Vec<Uuid> = batches.iter().map(|batch| batch.namespace.uuid()).collect();
-        let times: Vec<OffsetDateTime> = batches.iter().map(|batch| batch.now).collect();
-        let owns: Vec<bool> = batches.iter().map(|batch| batch.owns()).collect();
-        let count = |last: &mut i32, batch: &&Batch| {
-            *last += batch.writes.len() as i32;
-            Some(*last)
-        };
-        let ends: Vec<i32> = batches.iter().scan(0, count).collect();
-        let writes = || batches.iter().flat_map(|batch| &batch.writes);
-        let [databases, tables, keys] = columns(batches.iter().flat_map(|batch| batch.writes.iter().map(|w| &w.key)));
-        let values: Vec<Option<&[u8]>> = writes().map(|write| write.value.as_deref()).collect();
-        let expiries: Vec<Option<OffsetDateTime>> = writes().map(|write| write.expires_at).collect();
-        let expects: Vec<Option<i64>> = writes().map(|write| expected(write.expect)).collect();
-        let most = |limit: u64| i64::try_from(limit).unwrap_or(i64::MAX);
-        self.hot
-            .call_over(
-                over,
-                Call::Write,
-                &[
-                    &namespaces,
-                    &times,
-                    &owns,
-                    &ends,
-                    &databases,
-                    &tables,
-                    &keys,
-                    &values,
-                    &expiries,
-                    &expects,
-                    &most(self.quota.keys.max),
-                    &most(self.quota.bytes.max),
-                ],
-            )
-            .await
-    }
+/// A batch, and where it stood among those that were to be stored.
+#[derive(Clone, Copy)]
+pub(super) struct Placed<'b> {
+    place: usize,
+    batch: &'b Batch,
 }
 
-/// What the function answers.
-#[derive(Default)]
-struct Answer {
-    versions: Vec<Option<i64>>,
-    /// A batch's outcome, and what is in use of the limit that it met.
-    outcomes: Vec<(i64, u64)>,
+/// In what order batches are written: by namespace, since each change of scope costs; counted batches first, since they
+/// take the count's lock; then by first key, as another replica does.
+struct Order<'b> {
+    /// Of namespaces that only put, each key once and whatever was there: set by set. Only in a lane: what goes apart
+    /// has lost a race or met a limit.
+    puts: Vec<Placed<'b>>,
+    /// The others: one by one.
+    writes: Vec<Placed<'b>>,
 }
 
-impl Answer {
-    fn of(row: &Row) -> Self {
-        let outcomes: Vec<i64> = row.get(1);
-        let used: Vec<i64> = row.get(2);
-        Self {
-            versions: row.get(0),
-            outcomes: outcomes
-                .into_iter()
-                .zip(used.into_iter().map(|used| used as u64))
-                .collect(),
+impl<'b> Order<'b> {
+    fn of(batches: &'b [Batch], over: Over) -> Self {
+        let shared = matches!(over, Over::Lane(_)) && batches.len() >= MANY;
+        let mut all: Vec<Placed<'b>> = batches
+            .iter()
+            .enumerate()
+            .map(|(place, batch)| Placed { place, batch })
+            .collect();
+        all.sort_by(|a, b| {
+            let of = |placed: &Placed<'b>| {
+                (
+                    placed.batch.namespace,
+                    !placed.batch.owns(),
+                    &placed.batch.writes[0].key,
+                )
+            };
+            of(a).cmp(&of(b))
+        });
+        let (mut puts, mut writes) = (Vec::new(), Vec::new());
+        for of_one in all.chunk_by(|a, b| a.batch.namespace == b.batch.namespace) {
+            match shared && only_puts(of_one) {
+                true => puts.extend(of_one),
+                false => writes.extend(of_one),
+            }
         }
+        Self { puts, writes }
     }
 }
 
-/// As the function has it: nothing, no live record, or a version. No live record has one beyond `i64`.
-fn expected(expect: Expect) -> Option<i64> {
-    match expect {
-        Expect::Any => None,
-        Expect::Absent => Some(0),
-        Expect::Version(version) => Some(i64::try_from(version).ok().filter(|version| *version > 0).unwrap_or(-1)),
+fn only_puts(batches: &[Placed<'_>]) -> bool {
+    let mut keys = HashSet::new();
+    let mut writes = batches.iter().flat_map(|placed| &placed.batch.writes);
+    writes.all(|write| {
+        write.value.is_some() && write.expect == Expect::Any && !write.key.is_core() && keys.insert(&write.key)
+    })
+}
+
+fn note_writes(outcomes: &mut [Option<Outcome<Batch>>], batches: &[Placed<'_>], answer: &WritesAnswer, quota: Quota) {
+    let mut versions = answer.versions.as_slice();
+    for (Placed { place, batch }, (outcome, used)) in batches.iter().zip(&answer.outcomes) {
+        let Some((ours, rest)) = versions.split_at_checked(batch.writes.len()) else {
+            break;
+        };
+        versions = rest;
+        outcomes[*place] = Some(match *outcome {
+            0 => Ok(batch.written(ours)),
+            -1 => Err(LimitReached::new(quota.keys, *used).into()),
+            -2 => Err(LimitReached::new(quota.bytes, *used).into()),
+            lost => batch.lost(lost as usize),
+        });
+    }
+}
+
+/// A namespace that has not room for all that it puts has nothing stored: its batches go apart, each for itself.
+fn note_puts(outcomes: &mut [Option<Outcome<Batch>>], batches: &[Placed<'_>], answer: &PutsAnswer) {
+    let mut versions = answer.versions.as_slice();
+    for Placed { place, batch } in batches {
+        let Some((ours, rest)) = versions.split_at_checked(batch.writes.len()) else {
+            break;
+        };
+        versions = rest;
+        let refused = answer.refused.contains(&batch.namespace.uuid());
+        outcomes[*place] = (!refused).then(|| Ok(batch.written(ours)));
     }
 }
 
