@@ -32,10 +32,15 @@ impl Body {
         Self(State::Done)
     }
 
+    /// One message, then OK.
+    pub fn one(message: &[u8]) -> Self {
+        Self(State::One(frame(message)))
+    }
+
     /// The messages, then OK or the error that ended them.
     pub fn of(payload: Payload, on_error: OnError) -> Self {
         Self(match payload {
-            Payload::One(message) => State::One(frame(&message)),
+            Payload::One(message) => return Self::one(&message),
             Payload::Many(frames) => State::Many {
                 frames,
                 on_error: Some(on_error),

@@ -23,7 +23,7 @@ pub use descriptor::{
     EnumDescriptor, FieldDescriptor, FieldType, MessageDescriptor, MethodDescriptor, MethodKind, ServiceDescriptor,
 };
 pub use frame::{FRAME_HEADER_BYTES, MAX_MESSAGE_BYTES, Room, deframe, deframe_within, frame};
-pub use headers::{MAX_METADATA_BYTES, metadata, metadata_headers};
+pub use headers::{MAX_METADATA_BYTES, metadata, metadata_headers, metadata_onward};
 pub use payload::{Frames, Payload, Streaming};
 pub use service::{Call, Channel, Outgoing, Path, Service};
 pub use status::{Code, Status};

@@ -123,6 +123,7 @@ fn panicked(_: Box<dyn Any + Send>) -> Status {
 pub fn respond(codec: Codec, path: &str, outcome: Result<Payload, Status>) -> Response<Body> {
     let content_type = HeaderValue::from_static(codec.content_type());
     let mut response = match outcome {
+        Ok(Payload::One(message)) => Response::new(Body::one(&message)),
         Ok(payload) => {
             let path = path.to_owned();
             Response::new(Body::of(payload, Box::new(move |status| log_internal(&path, status))))

@@ -1,6 +1,8 @@
 //! The right to say who somebody is. Held by the few places that check it: the token verifier, the
 //! services' doors, the job queue, signup, and the operators' door.
 
+use std::sync::Arc;
+
 use micro_domain::{Namespace, OperatorId};
 
 use crate::{
@@ -21,8 +23,8 @@ impl Authority {
     }
 
     /// A caller whose credentials were verified: by a token's signature, or by the door it came through.
-    pub fn verified(&self, principal: Principal) -> Caller {
-        Caller::of(Who::Account(principal))
+    pub fn verified(&self, principal: impl Into<Arc<Principal>>) -> Caller {
+        Caller::of(Who::Account(principal.into()))
     }
 
     /// The platform itself, for one listed task, inside one namespace.

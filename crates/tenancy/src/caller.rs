@@ -1,6 +1,6 @@
 //! Who is asking. Every generated method takes a [`Caller`] first.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use micro_domain::{AccountId, InstanceId, Namespace, NamespaceName, OperatorId, SessionId};
 use micro_error::{Error, Kind};
@@ -90,7 +90,7 @@ pub type Metadata = BTreeMap<String, String>;
 #[derive(Clone, Debug)]
 pub(crate) enum Who {
     Anonymous,
-    Account(Principal),
+    Account(Arc<Principal>),
     System {
         task: SystemTask,
         namespace: Option<Namespace>,
@@ -106,7 +106,7 @@ pub(crate) enum Who {
 #[derive(Clone)]
 pub struct Caller {
     who: Who,
-    bearer: Option<SecretString>,
+    bearer: Option<Arc<SecretString>>,
     metadata: Metadata,
 }
 
@@ -128,7 +128,7 @@ impl Caller {
     pub fn outgoing(bearer: Option<SecretString>, metadata: Metadata) -> Self {
         Self {
             who: Who::Anonymous,
-            bearer,
+            bearer: bearer.map(Arc::new),
             metadata,
         }
     }
@@ -142,14 +142,20 @@ impl Caller {
 
     /// The same caller with the token it presented, kept for the calls that answer about that token.
     #[must_use]
-    pub fn with_bearer(mut self, bearer: SecretString) -> Self {
+    pub fn with_bearer(self, bearer: SecretString) -> Self {
+        self.with_shared_bearer(Arc::new(bearer))
+    }
+
+    /// [`Self::with_bearer`], for a token that others hold too.
+    #[must_use]
+    pub fn with_shared_bearer(mut self, bearer: Arc<SecretString>) -> Self {
         self.bearer = Some(bearer);
         self
     }
 
     /// The token that was presented, or is to be sent.
     pub fn bearer(&self) -> Option<&SecretString> {
-        self.bearer.as_ref()
+        self.bearer.as_deref()
     }
 
     /// What came with the request.

@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use micro_domain::{AccountId, InstanceId, NamespaceId, SessionId};
 use time::{Duration, OffsetDateTime};
 
-use crate::tokens::Claims;
+use crate::{Principal, tokens::Claims};
 
 /// Something whose tokens are void.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -67,21 +67,22 @@ impl Revocations {
 
     /// Whether a token is void.
     pub fn covers(&self, claims: &Claims) -> bool {
+        self.covers_issued(&claims.principal(false), claims.iat)
+    }
+
+    /// Whether a token of that principal's, issued then (Unix seconds), is void.
+    pub fn covers_issued(&self, principal: &Principal, issued_at: i64) -> bool {
         let revoked = self.revoked.load();
         if revoked.is_empty() {
             return false;
         }
-        let session = claims
-            .sid
-            .is_some_and(|sid| revoked.contains_key(&Revocation::Session(sid)));
-        let instance = claims
-            .ins
-            .is_some_and(|ins| revoked.contains_key(&Revocation::Instance(ins)));
-        let account = Revocation::Account(claims.ns, claims.sub.clone());
-        session
-            || instance
-            || revoked
-                .get(&account)
-                .is_some_and(|at| claims.iat <= at.unix_timestamp())
+        let session = principal
+            .session
+            .is_some_and(|session| revoked.contains_key(&Revocation::Session(session)));
+        let instance = principal
+            .instance
+            .is_some_and(|instance| revoked.contains_key(&Revocation::Instance(instance)));
+        let account = Revocation::Account(principal.namespace.id, principal.account.clone());
+        session || instance || revoked.get(&account).is_some_and(|at| issued_at <= at.unix_timestamp())
     }
 }

@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use crate::{
     Principal, Revocations,
     bounded::Bounded,
-    tokens::{Claims, Purpose, Tokens},
+    tokens::{Purpose, Tokens},
 };
 
 /// Says whose an access token is.
@@ -39,9 +39,11 @@ pub struct Verifier {
     seen: Bounded<[u8; 32], Arc<Seen>>,
 }
 
+/// What is kept of a token, for as many as there are: whose it is, and when it was issued and expires (Unix seconds).
 struct Seen {
-    claims: Claims,
     verified: Verified,
+    issued_at: i64,
+    expires_at: i64,
     epoch: AtomicU64,
 }
 
@@ -71,7 +73,7 @@ impl Verifier {
         // Read before the list, so that a revocation in between only costs another look.
         let epoch = self.revocations.epoch();
         let seen = match self.seen.get(&digest) {
-            Some(seen) if now.unix_timestamp() < seen.claims.exp => seen,
+            Some(seen) if now.unix_timestamp() < seen.expires_at => seen,
             Some(_) => return None,
             None => {
                 let seen = Arc::new(self.read(token, now)?);
@@ -80,7 +82,7 @@ impl Verifier {
             }
         };
         if seen.epoch.load(Ordering::Relaxed) != epoch {
-            if self.revocations.covers(&seen.claims) {
+            if self.revocations.covers_issued(&seen.verified.principal, seen.issued_at) {
                 return None;
             }
             seen.epoch.store(epoch, Ordering::Relaxed);
@@ -100,8 +102,9 @@ impl Verifier {
         };
         // No epoch has this number: the list is looked at before the first answer.
         Some(Seen {
-            claims,
             verified,
+            issued_at: claims.iat,
+            expires_at: claims.exp,
             epoch: AtomicU64::new(u64::MAX),
         })
     }

@@ -34,6 +34,7 @@ use crate::{
     bounds,
     door::Door,
     edge::{Edge, EdgeCore},
+    held::Looks,
     prefixed::{Prefixed, Protocol},
 };
 
@@ -118,9 +119,12 @@ impl Cores {
             let thread = thread::Builder::new()
                 .name(format!("edge-{at}"))
                 .spawn(move || runtime.block_on(ended.cancelled()))?;
+            let looks = Looks::default();
+            handle.spawn(looks.clone().strike());
             let edge = Arc::new(EdgeCore {
                 edge: edge.clone(),
                 core: at,
+                looks,
             });
             Ok(Core {
                 edge,

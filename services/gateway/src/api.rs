@@ -8,7 +8,7 @@ mod response;
 use std::pin::pin;
 
 use futures::TryStreamExt;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, uri::PathAndQuery};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use micro_error::{Error, Kind};
@@ -52,9 +52,10 @@ pub struct OwnPath {
 
 /// Answers one HTTP request that is not gRPC.
 pub async fn answer(core: &EdgeCore, peer: &Peer, request: Request<Incoming>) -> Response<Reply> {
-    let path = request.uri().path().to_owned();
-    let mut running = Running::begin(&peer.door, &path, &core.edge.ports.metrics);
-    let own = OWN_PATHS.iter().find(|own| own.path == path);
+    let asked = request.uri().path_and_query().cloned();
+    let asked = asked.unwrap_or_else(|| PathAndQuery::from_static("/"));
+    let own = OWN_PATHS.iter().find(|own| own.path == asked.path());
+    let mut running = Running::begin(&peer.door, asked, &core.edge.ports.metrics);
     let mut response = match (&*peer.door, request.method(), own) {
         (_, &Method::OPTIONS, _) => Response::new(reply::empty()),
         // Only the HTTP API takes requests that are not gRPC.
@@ -136,8 +137,8 @@ async fn call(
         asker,
         target: to,
         held,
-        pass,
     } = deadline.bound(admitting).await??;
+    let pass = core.pass(peer, &asker);
 
     let limit = match &to {
         Target::Core(_) => core.edge.longest(&asker),
@@ -183,8 +184,9 @@ async fn call(
                 nodes: &nodes,
                 deadline,
             };
-            let headers = forward.headers(request::node_headers(&head, codec), &asker);
-            let sending = pin!(forward.send(&path, headers, Full::new(frame(&asked.body))));
+            let headers = request::node_headers(&head, codec);
+            let path = PathAndQuery::try_from(path.as_str()).map_err(|_| nothing())?;
+            let sending = pin!(forward.send(&path, &headers, &asker, Full::new(frame(&asked.body))));
             let answer = held::unless_revoked(sending, pass.as_ref()).await?;
             if let Some(status) = Status::read(answer.headers()) {
                 return Err(status.into());

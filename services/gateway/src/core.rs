@@ -1,11 +1,12 @@
-//! Calls of core services: on the runtime that holds their database connections, never on an edge core.
+//! Calls of core services: on the runtime that holds their database connections; on an edge core only those that are
+//! over sooner than they could be handed over.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use micro_error::Error;
-use micro_rpc::{Call, Deadline, Frames, Payload, Service, Status, server};
+use micro_rpc::{Call, Deadline, Frames, MethodKind, Payload, Service, Status, server};
 use tokio::{
     runtime::Handle,
     sync::{Semaphore, mpsc},
@@ -46,10 +47,15 @@ async fn made(
     let Some(runtime) = runtime else {
         return server::run(&*service, call, deadline).await;
     };
-    let streams = service
-        .descriptor()
-        .method(&call.method)
-        .is_some_and(|m| m.kind.streams_replies());
+    let kind = service.descriptor().method(&call.method).map(|m| m.kind);
+    let streams = kind.is_some_and(MethodKind::streams_replies);
+    let call = match kind {
+        Some(MethodKind::Unary) => gathered(call, deadline).await?,
+        _ => call,
+    };
+    if service.is_short(&call) {
+        return server::run(&*service, call, deadline).await;
+    }
     let (relay, held) = (runtime.clone(), held.clone());
     let task = runtime.spawn(async move {
         // Finished without its caller, it still takes its room.
@@ -67,6 +73,18 @@ async fn made(
         task.await
     };
     done.unwrap_or_else(|e| Err(Error::internal(e).into()))
+}
+
+/// The call with its message at hand: all of it is here before anybody works for it.
+async fn gathered(mut call: Call, deadline: Deadline) -> Result<Call, Status> {
+    if let Payload::Many(frames) = &mut call.payload {
+        let first = deadline.bound(async { frames.next().await.transpose() }).await?;
+        call.payload = match first {
+            Some(message) => Payload::One(message),
+            None => Payload::Many(Box::pin(stream::empty())),
+        };
+    }
+    Ok(call)
 }
 
 struct AbortOnDrop<T>(JoinHandle<T>);
@@ -100,20 +118,73 @@ fn relayed(runtime: &Handle, mut frames: Frames) -> Frames {
         }
     };
     let task = AbortOnDrop(runtime.spawn(relaying));
-    Box::pin(futures::stream::unfold(
-        (receive, task),
-        |(mut receive, task)| async move {
-            let (next, _given_back) = receive.recv().await?;
-            Some((next, (receive, task)))
-        },
-    ))
+    Box::pin(stream::unfold((receive, task), |(mut receive, task)| async move {
+        let (next, _given_back) = receive.recv().await?;
+        Some((next, (receive, task)))
+    }))
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use async_trait::async_trait;
+    use micro_rpc::{Codec, ServiceDescriptor};
+    use micro_tenancy::Caller;
+
     use super::*;
+
+    /// Says on which thread it was called.
+    struct Where {
+        short: bool,
+    }
+
+    #[async_trait]
+    impl Service for Where {
+        fn descriptor(&self) -> &'static ServiceDescriptor {
+            &micro_proto::store::descriptor::STORE
+        }
+
+        async fn call(&self, _: Call) -> Result<Payload, Status> {
+            let thread = std::thread::current().name().unwrap_or_default().to_owned();
+            Ok(Payload::One(thread.into()))
+        }
+
+        fn is_short(&self, call: &Call) -> bool {
+            self.short && matches!(&call.payload, Payload::One(message) if message == "asked")
+        }
+    }
+
+    async fn called_on(core: &Handle, short: bool, asked: Option<&'static str>) -> Bytes {
+        let frames = stream::iter(asked.map(|message| Ok(Bytes::from(message))));
+        let call = Call {
+            caller: Caller::anonymous(),
+            method: "Read".into(),
+            codec: Codec::Proto,
+            payload: Payload::Many(Box::pin(frames)),
+        };
+        let service = Arc::new(Where { short });
+        let held = Held::new(());
+        match made(Some(core), service, call, Deadline::default(), &held).await {
+            Ok(Payload::One(thread)) => thread,
+            _ => panic!("it answers with one message"),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_short_stays_where_it_arrived() {
+        let core = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("core")
+            .build()
+            .expect("a runtime");
+        let here = std::thread::current().name().unwrap_or_default().to_owned();
+        assert_eq!(called_on(core.handle(), true, Some("asked")).await, here);
+        for (short, asked) in [(false, Some("asked")), (true, Some("else")), (true, None)] {
+            assert_eq!(called_on(core.handle(), short, asked).await, "core", "{asked:?}");
+        }
+        core.shutdown_background();
+    }
 
     /// Frames of one length, and how many were made.
     fn frames(bytes: usize) -> (Frames, Arc<AtomicUsize>) {

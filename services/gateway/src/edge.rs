@@ -21,7 +21,7 @@ use crate::{
     figures::Figures,
     forward::Pool,
     grpc,
-    held::{Held, Pass},
+    held::{Held, Looks, Pass},
     here, hop,
     identity::{self, Asker},
     reply::Reply,
@@ -78,6 +78,7 @@ pub struct Edge {
 pub struct EdgeCore {
     pub edge: Arc<Edge>,
     pub core: usize,
+    pub looks: Looks,
 }
 
 /// A request that may go on, and where to.
@@ -86,8 +87,6 @@ pub struct Admitted {
     pub target: Target,
     /// Counts the request as in flight until it is dropped.
     pub held: Held,
-    /// For what may go on for long.
-    pub pass: Option<Pass>,
 }
 
 /// Where a request goes.
@@ -209,7 +208,6 @@ impl Edge {
             return Err(Refused::NoRoute(path.service.to_owned()));
         }
         Ok(Admitted {
-            pass: self.pass(peer, &asker),
             asker,
             target: Target::Nodes { namespace, nodes },
             held,
@@ -259,21 +257,9 @@ impl Edge {
             }
         };
         Ok(Admitted {
-            pass: self.pass(peer, &asker),
             asker,
             target: Target::Core(service),
             held,
-        })
-    }
-
-    fn pass(&self, peer: &Peer, asker: &Asker) -> Option<Pass> {
-        let (Door::Proxy | Door::Api, Some(_), Some(token)) = (&*peer.door, &asker.principal, &asker.bearer) else {
-            return None;
-        };
-        Some(Pass {
-            verifier: self.ports.verifier.clone(),
-            token: token.clone(),
-            at: self.ports.clock.now(),
         })
     }
 
@@ -446,6 +432,20 @@ impl EdgeCore {
 
     pub fn pool(&self) -> &Pool {
         &self.edge.pools[self.core]
+    }
+
+    /// What ends a request of that asker's that goes on for long.
+    pub fn pass(&self, peer: &Peer, asker: &Asker) -> Option<Pass> {
+        let (Door::Proxy | Door::Api, Some(_), Some(token)) = (&*peer.door, &asker.principal, &asker.bearer) else {
+            return None;
+        };
+        let ports = &self.edge.ports;
+        Some(Pass {
+            looks: self.looks.clone(),
+            verifier: ports.verifier.clone(),
+            token: token.clone(),
+            at: ports.clock.now(),
+        })
     }
 }
 

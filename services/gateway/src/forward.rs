@@ -14,7 +14,10 @@ use std::{
 
 use bytes::Bytes;
 use h2::client::ResponseFuture;
-use http::{HeaderMap, HeaderValue, Request, Response, Uri, Version, header};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, Version, header,
+    uri::{Authority, PathAndQuery, Scheme},
+};
 use http_body::Body;
 use micro_domain::Namespace;
 use micro_error::{Error, Kind};
@@ -28,8 +31,11 @@ use crate::{bounds, edge::EdgeCore, identity::Asker};
 use pool::Lease;
 pub use pump::Pump;
 
+/// Which namespace was called.
+const NAMESPACE: HeaderName = HeaderName::from_static("micro-namespace");
+
 /// Belong to one hop, or to us.
-const NOT_FORWARDED: [header::HeaderName; 11] = [
+const NOT_FORWARDED: [HeaderName; 12] = [
     header::AUTHORIZATION,
     header::CONNECTION,
     header::CONTENT_LENGTH,
@@ -41,7 +47,11 @@ const NOT_FORWARDED: [header::HeaderName; 11] = [
     header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
+    NAMESPACE,
 ];
+
+/// Headers of ours, at most.
+const OURS: usize = 4;
 
 /// A call on its way to a node of a namespace's service.
 pub struct Forward<'a> {
@@ -54,16 +64,14 @@ pub struct Forward<'a> {
 
 impl Forward<'_> {
     /// The headers that the node sees: the caller's, without its credentials and with ours.
-    pub fn headers(&self, mut headers: HeaderMap, asker: &Asker) -> HeaderMap {
-        for name in NOT_FORWARDED {
-            headers.remove(name);
-        }
-        for name in ["keep-alive", "proxy-connection", "grpc-timeout", TIMEOUT_HEADER] {
-            headers.remove(name);
+    fn headers(&self, callers: &HeaderMap, asker: &Asker) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(callers.len() + OURS);
+        for (name, value) in callers.iter().filter(|(name, _)| is_forwarded(name)) {
+            headers.append(name.clone(), value.clone());
         }
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
         if let Ok(name) = HeaderValue::from_str(self.namespace.name.as_str()) {
-            headers.insert("micro-namespace", name);
+            headers.insert(NAMESPACE, name);
         }
         if let Some(left) = self.deadline.remaining() {
             let nanos = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX);
@@ -77,8 +85,15 @@ impl Forward<'_> {
         headers
     }
 
-    /// Sends a call to one of the nodes; to another where one is known not to have looked at it.
-    pub async fn send<B>(&self, path: &str, headers: HeaderMap, body: B) -> Result<Response<Answer<B>>, Status>
+    /// Sends a call, with the headers that its caller sent, to one of the nodes; to another where one is known not to
+    /// have looked at it.
+    pub async fn send<B>(
+        &self,
+        path: &PathAndQuery,
+        callers: &HeaderMap,
+        asker: &Asker,
+        body: B,
+    ) -> Result<Response<Answer<B>>, Status>
     where
         B: Body<Data = Bytes> + Unpin,
         B::Error: std::fmt::Display,
@@ -96,7 +111,7 @@ impl Forward<'_> {
                     continue;
                 }
             };
-            let request = request(path, headers.clone())?;
+            let request = request(path, self.headers(callers, asker))?;
             let Ok((response, stream)) = lease.sender.send_request(request, pump.is_empty()) else {
                 continue;
             };
@@ -152,14 +167,23 @@ where
     .await
 }
 
-fn request(path: &str, headers: HeaderMap) -> Result<Request<()>, Status> {
+fn is_forwarded(name: &HeaderName) -> bool {
+    let of_one_hop = |name: &HeaderName| {
+        matches!(
+            name.as_str(),
+            "keep-alive" | "proxy-connection" | "grpc-timeout" | TIMEOUT_HEADER
+        )
+    };
+    !NOT_FORWARDED.contains(name) && !of_one_hop(name)
+}
+
+fn request(path: &PathAndQuery, headers: HeaderMap) -> Result<Request<()>, Status> {
     let malformed = |_| Status::from(Error::new(Kind::Invalid, "go.micro.proxy", "malformed method name"));
-    let uri = Uri::builder()
-        .scheme("http")
-        .authority("micro")
-        .path_and_query(path)
-        .build()
-        .map_err(malformed)?;
+    let mut parts = http::uri::Parts::default();
+    parts.scheme = Some(Scheme::HTTP);
+    parts.authority = Some(Authority::from_static("micro"));
+    parts.path_and_query = Some(path.clone());
+    let uri = Uri::from_parts(parts).map_err(malformed)?;
     let mut request = Request::new(());
     *request.method_mut() = http::Method::POST;
     *request.uri_mut() = uri;

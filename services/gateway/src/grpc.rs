@@ -7,8 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, header};
-use http_body_util::BodyExt;
+use http::{HeaderMap, HeaderValue, Request, Response, Uri, header, uri::PathAndQuery};
 use hyper::body::Incoming;
 use micro_error::{Error, Kind as ErrorKind};
 use micro_rpc::{Call, Code, Codec, Deadline, MethodKind, Path, Payload, Status, deframe_within, metadata, server};
@@ -18,7 +17,7 @@ use crate::{
     accept::Peer,
     api, core,
     edge::{Admitted, EdgeCore, Refused, Target},
-    forward::Forward,
+    forward::{Answer, Forward},
     held::{self, Held, Pass},
     hop::{self, Passed},
     outcome::{self, Running},
@@ -46,30 +45,46 @@ where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: std::fmt::Display,
 {
-    let path = request.uri().path().to_owned();
-    let mut running = Running::begin(&peer.door, &path, &core.edge.ports.metrics);
+    let asked = path_of(request.uri());
+    let path = asked.path();
+    let mut running = Running::begin(&peer.door, asked.clone(), &core.edge.ports.metrics);
     let codec = server::codec_of(request.headers()).unwrap_or(Codec::Proto);
-    match route(core, peer, &path, request, &mut running).await {
-        Ok(Routed::Answered(response, held, pass)) => running.follow(response, held, pass),
+    match route(core, peer, &asked, request, &mut running).await {
+        Ok(Routed::Forwarded(response, held, pass)) => running.follow(response, held, pass),
+        Ok(Routed::Elsewhere(response)) => running.follow(response, (), None),
         Ok(Routed::Called(outcome, held)) => {
             // Plain statuses speak of what was asked: no such method, a message that cannot be read.
             if matches!(outcome, Err(Status::Plain { .. })) {
                 running.blame(outcome::REFUSED);
             }
-            running.follow(server::respond(codec, &path, outcome), held, None)
+            running.follow(server::respond(codec, path, outcome), held, None)
         }
         Err(refused) => {
             if matches!(refused, Refused::NoRoute(_)) {
                 running.blame(outcome::REFUSED);
             }
-            running.follow(server::respond(codec, &path, Err(refused.into())), (), None)
+            running.follow(server::respond(codec, path, Err(refused.into())), (), None)
         }
     }
 }
 
-enum Routed {
-    /// By a node, or by another replica.
-    Answered(Response<Reply>, Held, Option<Pass>),
+/// A request's path, shared with it; without a query, which no call has.
+fn path_of(uri: &Uri) -> PathAndQuery {
+    match uri.path_and_query() {
+        Some(path) if path.query().is_none() => path.clone(),
+        _ => PathAndQuery::try_from(uri.path()).unwrap_or_else(|_| PathAndQuery::from_static("/")),
+    }
+}
+
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every call is the long one: a box would be made for each"
+)]
+enum Routed<B> {
+    /// By a node.
+    Forwarded(Response<Answer<B>>, Held, Option<Pass>),
+    /// By another replica.
+    Elsewhere(Response<Reply>),
     /// By a service of this process.
     Called(Result<Payload, Status>, Held),
 }
@@ -77,14 +92,15 @@ enum Routed {
 async fn route<B>(
     core: &EdgeCore,
     peer: &Peer,
-    path: &str,
+    asked: &PathAndQuery,
     request: Request<B>,
     running: &mut Running,
-) -> Result<Routed, Refused>
+) -> Result<Routed<B>, Refused>
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: std::fmt::Display,
 {
+    let path = asked.path();
     let malformed = || Status::plain(Code::INVALID_ARGUMENT, format!("malformed method name: {path:?}"));
     let parsed = Path::parse(path).ok_or_else(malformed)?;
     if parsed.service.is_empty() {
@@ -96,16 +112,12 @@ where
         true => (head, body),
         false => match hop::elsewhere(core, peer, deadline, head, body).await? {
             Passed::Back(head, body) => (head, body),
-            Passed::Answered(response) => return Ok(Routed::Answered(response, Held::new(()), None)),
+            Passed::Answered(response) => return Ok(Routed::Elsewhere(response)),
         },
     };
     let admitting = async { Ok(core.edge.admit(peer, &head.headers, None, parsed).await) };
-    let Admitted {
-        asker,
-        target,
-        held,
-        pass,
-    } = deadline.bound(admitting).await??;
+    let Admitted { asker, target, held } = deadline.bound(admitting).await??;
+    let pass = core.pass(peer, &asker);
     match target {
         Target::Core(service) => {
             let codec = server::codec_of(&head.headers).ok_or_else(|| unsupported(&head.headers, parsed.service))?;
@@ -147,10 +159,9 @@ where
                 nodes: &nodes,
                 deadline,
             };
-            let headers = forward.headers(head.headers, &asker);
-            let sending = pin!(forward.send(path, headers, body));
+            let sending = pin!(forward.send(asked, &head.headers, &asker, body));
             let response = held::unless_revoked(sending, pass.as_ref()).await?;
-            Ok(Routed::Answered(response.map(BodyExt::boxed_unsync), held, pass))
+            Ok(Routed::Forwarded(response, held, pass))
         }
     }
 }

@@ -8,6 +8,7 @@ use micro_rpc::{Frames, Status};
 use micro_tenancy::Verify;
 use secrecy::{ExposeSecret, SecretString};
 use time::OffsetDateTime;
+use tokio::sync::Notify;
 
 use crate::bounds;
 
@@ -21,10 +22,26 @@ impl Held {
     }
 }
 
+/// When what goes on for long is looked at again: one core's clock for all of it. A timer for each call would have to
+/// be set and taken back for every call that waits at all.
+#[derive(Clone, Default)]
+pub struct Looks(Arc<Notify>);
+
+impl Looks {
+    /// Strikes for as long as it is polled.
+    pub async fn strike(self) {
+        loop {
+            tokio::time::sleep(bounds::LOOK_AGAIN).await;
+            self.0.notify_waiters();
+        }
+    }
+}
+
 /// The token that a request came with. What goes on for long ends soon after its token was revoked; one that
 /// merely expires may finish what it began.
 #[derive(Clone)]
 pub struct Pass {
+    pub looks: Looks,
     pub verifier: Arc<dyn Verify>,
     pub token: Arc<SecretString>,
     /// When it was let in.
@@ -34,8 +51,11 @@ pub struct Pass {
 impl Pass {
     /// Resolves once the token is revoked.
     pub async fn revoked(&self) -> Status {
+        // No stroke is missed while the token is looked at: the next is waited for before.
+        let mut stroke = self.looks.0.notified();
         loop {
-            tokio::time::sleep(bounds::LOOK_AGAIN).await;
+            stroke.await;
+            stroke = self.looks.0.notified();
             if self
                 .verifier
                 .verify(self.token.expose_secret(), self.at)

@@ -24,12 +24,12 @@ impl Asker {
     /// The caller that a core handler sees.
     pub fn caller(&self, ports: &Ports, metadata: Metadata) -> Caller {
         let caller = match &self.principal {
-            Some(principal) => ports.authority.verified(Principal::clone(principal)),
+            Some(principal) => ports.authority.verified(principal.clone()),
             None => Caller::anonymous(),
         };
         let caller = caller.with_metadata(metadata);
         match &self.bearer {
-            Some(bearer) => caller.with_bearer(SecretString::clone(bearer)),
+            Some(bearer) => caller.with_shared_bearer(bearer.clone()),
             None => caller,
         }
     }

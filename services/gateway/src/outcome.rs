@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Response, uri::PathAndQuery};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use micro_clock::Ids;
@@ -37,7 +37,7 @@ pub struct Running {
     /// Made when it is first asked for: most requests end well, and nobody asks.
     id: OnceCell<String>,
     door: &'static str,
-    path: String,
+    path: PathAndQuery,
     began: Instant,
     metrics: Arc<Metrics>,
     blame: &'static str,
@@ -45,11 +45,11 @@ pub struct Running {
 }
 
 impl Running {
-    pub fn begin(door: &Door, path: &str, metrics: &Arc<Metrics>) -> Self {
+    pub fn begin(door: &Door, path: PathAndQuery, metrics: &Arc<Metrics>) -> Self {
         Self {
             id: OnceCell::new(),
             door: door.name(),
-            path: path.to_owned(),
+            path,
             began: Instant::now(),
             metrics: metrics.clone(),
             blame: FAILED,
@@ -98,7 +98,7 @@ impl Running {
             tracing::debug!(
                 request.id = self.id(),
                 door = self.door,
-                path = self.path,
+                path = self.path.path(),
                 code,
                 micros,
                 "answered"
@@ -107,7 +107,7 @@ impl Running {
             tracing::info!(
                 request.id = self.id(),
                 door = self.door,
-                path = self.path,
+                path = self.path.path(),
                 code,
                 micros,
                 "{outcome}"

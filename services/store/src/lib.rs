@@ -74,7 +74,7 @@ impl App {
     pub fn services(&self) -> Vec<Arc<dyn Service>> {
         let app = Arc::new(self.clone());
         vec![
-            Arc::new(StoreServer::new(app.clone())),
+            Arc::new(grpc::Served(StoreServer::new(app.clone()))),
             Arc::new(RecordsServer::new(app.clone())),
             Arc::new(BlobStoreServer::new(app.clone())),
             Arc::new(BlobsServer::new(app.clone())),

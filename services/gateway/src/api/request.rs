@@ -7,7 +7,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use micro_domain::Limit;
 use micro_error::{Error, Kind};
-use micro_rpc::{Codec, metadata, metadata_headers};
+use micro_rpc::{Codec, metadata_onward};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
@@ -126,8 +126,7 @@ pub fn wants_lines(headers: &HeaderMap) -> bool {
 
 /// What a node sees of an HTTP request: its headers as metadata, and how it was asked.
 pub fn node_headers(head: &Parts, codec: Codec) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    metadata_headers(&metadata(&head.headers), &mut headers);
+    let mut headers = metadata_onward(&head.headers);
     headers.remove(header::ACCEPT_ENCODING);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(codec.content_type()));
     let url = head.uri.path_and_query().map_or("/", |p| p.as_str());

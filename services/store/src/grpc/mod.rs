@@ -6,6 +6,8 @@ mod snapshots;
 mod store;
 mod uploads;
 
+pub use store::Served;
+
 use micro_error::Error;
 use micro_proto::store as wire;
 use micro_tenancy::{Caller, Tenant};

@@ -5,14 +5,36 @@ use futures::StreamExt;
 use micro_error::Error;
 use micro_proto::store::{
     DatabasesRequest, DatabasesResponse, DeleteRequest, DeleteResponse, ListRequest, ListResponse, ReadOptions,
-    ReadRequest, ReadResponse, Store, TablesRequest, TablesResponse, WriteRequest, WriteResponse,
+    ReadRequest, ReadResponse, Store, StoreServer, TablesRequest, TablesResponse, WriteRequest, WriteResponse,
 };
-use micro_rpc::Streaming;
+use micro_rpc::{Call, Payload, Service, ServiceDescriptor, Status, Streaming};
 use micro_storage::records::Expect;
 use micro_tenancy::Caller;
 
 use super::{draft, enter, render, table};
 use crate::{App, Refusal, store::search::Wanted};
+
+/// The generated server, which does not know that reading one record by its key is short.
+pub struct Served(pub StoreServer<App>);
+
+#[async_trait]
+impl Service for Served {
+    fn descriptor(&self) -> &'static ServiceDescriptor {
+        self.0.descriptor()
+    }
+
+    async fn call(&self, call: Call) -> Result<Payload, Status> {
+        self.0.call(call).await
+    }
+
+    fn is_short(&self, call: &Call) -> bool {
+        let Payload::One(message) = &call.payload else {
+            return false;
+        };
+        let by_key = |request: ReadRequest| request.options.is_none_or(|o| !o.prefix && !o.suffix);
+        call.method == "Read" && call.codec.decode(message.clone()).is_ok_and(by_key)
+    }
+}
 
 #[async_trait]
 impl Store for App {

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use micro_proto::store::{
-    DatabasesRequest, DeleteRequest, Field, GetRequest, Record, Records, Store, TablesRequest, UpdateRequest,
-    WriteRequest,
+    DatabasesRequest, DeleteRequest, Field, GetRequest, ReadOptions, ReadRequest, Record, Records, Store,
+    TablesRequest, UpdateRequest, WriteRequest,
 };
+use micro_rpc::{Call, Codec, Message, Payload};
 use micro_tenancy::Caller;
 use time::Duration;
 
@@ -234,4 +235,40 @@ async fn databases_and_tables_are_ones_own_and_reading_makes_none() {
     assert!(databases(eve.clone()).await.expect("listed").databases.is_empty());
     assert!(tables(&world, &eve, "").await.is_empty());
     assert!(world.store.read(&eve, read("k")).await.is_err());
+}
+
+/// Doors answer what is short on the thread that also serves everybody else.
+#[test]
+fn reading_one_record_is_short_and_a_search_is_not() {
+    let world = World::new();
+    let services = world.store.services();
+    let store = services
+        .iter()
+        .find(|s| s.descriptor().name == "Store")
+        .expect("served");
+    fn call(method: &str, message: &impl Message) -> Call {
+        Call {
+            caller: Caller::anonymous(),
+            method: method.into(),
+            codec: Codec::Proto,
+            payload: Payload::one(Codec::Proto, message),
+        }
+    }
+    let read = |options| ReadRequest {
+        key: "visits".into(),
+        options,
+    };
+    let with = |prefix, suffix| {
+        Some(ReadOptions {
+            prefix,
+            suffix,
+            ..ReadOptions::default()
+        })
+    };
+    assert!(store.is_short(&call("Read", &read(None))));
+    assert!(store.is_short(&call("Read", &read(with(false, false)))));
+    for options in [with(true, false), with(false, true)] {
+        assert!(!store.is_short(&call("Read", &read(options))));
+    }
+    assert!(!store.is_short(&call("Delete", &DeleteRequest::default())));
 }
