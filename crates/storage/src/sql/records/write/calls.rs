@@ -52,7 +52,7 @@ pub(super) async fn both(
     match (puts.is_empty(), writes.is_empty()) {
         (_, true) => {
             let rows = hot.call_over(over, Call::Put, &put_values()).await?;
-            answer.puts = rows.first().map(|row| PutsAnswer::of(row)).unwrap_or_default();
+            answer.puts = rows.first().map(PutsAnswer::of).unwrap_or_default();
         }
         (true, false) => {
             let rows = hot.call_over(over, Call::Write, &write_values()).await?;
@@ -61,7 +61,7 @@ pub(super) async fn both(
         (false, false) => {
             let values: Vec<&(dyn ToSql + Sync)> = put_values().into_iter().chain(write_values()).collect();
             let rows = hot.call_over(over, Call::PutAndWrite, &values).await?;
-            answer.puts = rows.first().map(|row| PutsAnswer::of(row)).unwrap_or_default();
+            answer.puts = rows.first().map(PutsAnswer::of).unwrap_or_default();
             answer.writes = rows.first().map(|row| WritesAnswer::of(row, 2)).unwrap_or_default();
         }
     }
