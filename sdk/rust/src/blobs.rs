@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tokio::{sync::mpsc, time};
 
 use crate::{
@@ -49,6 +50,8 @@ pub struct Uploading {
     key: String,
     id: String,
     received: u64,
+    /// Of what was received.
+    counted: Sha256,
 }
 
 /// A file that is being read.
@@ -96,19 +99,26 @@ impl Blobs {
 
     /// Stores a file, in place of what its key led to.
     pub async fn put(&self, key: &str, content: &[u8]) -> Result<Blob, Error> {
-        let mut upload = self.upload(key).await?;
+        // What is too much is refused before it is sent.
+        let announced = json!({ "key": key, "bytes": content.len().to_string() });
+        let mut upload = self.begin(key, announced).await?;
         upload.write(content).await?;
         upload.finish().await
     }
 
     /// Begins a file that is written piece by piece. Its key leads to it once it is finished.
     pub async fn upload(&self, key: &str) -> Result<Uploading, Error> {
-        let begun: Upload = ask(&self.context, "Blobs.Begin", json!({ "key": key })).await?;
+        self.begin(key, json!({ "key": key })).await
+    }
+
+    async fn begin(&self, key: &str, announced: Value) -> Result<Uploading, Error> {
+        let begun: Upload = ask(&self.context, "Blobs.Begin", announced).await?;
         Ok(Uploading {
             context: self.context.clone(),
             key: key.into(),
             id: begun.upload,
             received: begun.received,
+            counted: Sha256::new(),
         })
     }
 
@@ -163,6 +173,7 @@ impl Uploading {
         loop {
             let done = usize::try_from(self.received - begin).unwrap_or(usize::MAX);
             let Some(rest) = content.get(done..).filter(|rest| !rest.is_empty()) else {
+                self.counted.update(content);
                 return Ok(());
             };
             match self.send(&rest[..rest.len().min(CALL)]).await {
@@ -191,9 +202,16 @@ impl Uploading {
         }
     }
 
-    /// Lets the key lead to what was written.
+    /// Lets the key lead to what was written, if the store has counted the same digest.
     pub async fn finish(self) -> Result<Blob, Error> {
-        ask(&self.context, "Blobs.Finish", json!({ "upload": self.id })).await
+        let digest: String = self
+            .counted
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let request = json!({ "upload": self.id, "sha256": digest });
+        ask(&self.context, "Blobs.Finish", request).await
     }
 
     /// Gives it up. One that is only dropped is given up a day later.
@@ -220,7 +238,7 @@ impl Uploading {
         drop(more);
         let mut answer = self
             .context
-            .open::<_, Upload>("store", "Blobs.Send", &first, Some(sent))
+            .open::<_, Upload>("store", "Blobs.Send", &first, Some(Streaming::received(sent)))
             .await?;
         match answer.next().await {
             Some(upload) => Ok(upload?.received),
@@ -282,5 +300,5 @@ async fn open(context: &Context, key: &str, offset: u64, revision: &str) -> Resu
 }
 
 async fn ask<A: DeserializeOwned>(context: &Context, endpoint: &str, request: Value) -> Result<A, Error> {
-    context.call("store", endpoint, &request).await
+    context.ask("store", endpoint, &request).await
 }

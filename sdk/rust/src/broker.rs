@@ -43,7 +43,7 @@ impl Broker {
     pub async fn publish(&self, topic: &str, message: &impl Serialize) -> Result<(), Error> {
         let request = json!({ "topic": topic, "message": { "body": pack(message)? } });
         self.context
-            .call::<Value>("broker", "Broker.Publish", &request)
+            .ask::<Value>("broker", "Broker.Publish", &request)
             .await
             .map(drop)
     }

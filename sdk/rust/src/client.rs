@@ -1,7 +1,8 @@
 //! Calls to the core and to other services, through the one door this service has (`MICRO_PROXY`).
 
 use std::{
-    future::poll_fn,
+    collections::BTreeMap,
+    future::{Future, poll_fn},
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
@@ -14,18 +15,25 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
     net::TcpStream,
-    sync::{Mutex, Notify, mpsc},
+    sync::{Mutex, Notify},
+    time::{Instant, sleep_until},
 };
 
 use crate::{
     Error, Streaming,
-    body::Outgoing,
+    body::{Held, Outgoing},
+    deadline,
+    debug::Debug,
     frame::{self, Codec, Frames, Wire},
     identity::Identity,
+    trace::Trace,
 };
 
-/// How long a call may take: Micro's default. Streams take as long as they take.
+/// How long a call may take that nobody waits for longer: Micro's default. Streams take as long as they take.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// What may be sent to us ahead of whoever reads it; and on all streams together, so that one that nobody reads does
+/// not hold up the others.
+const WINDOWS: (u32, u32) = (256 << 10, 16 << 20);
 
 /// A connection to Micro that mends itself, with this service's identity. Cheap to clone.
 #[derive(Clone)]
@@ -35,6 +43,7 @@ struct Inner {
     proxy: String,
     namespace: String,
     identity: Identity,
+    debug: Arc<Debug>,
     connection: Mutex<Option<SendRequest<Outgoing>>>,
     lost: Notify,
 }
@@ -43,8 +52,11 @@ struct Inner {
 pub(crate) struct Call<'c> {
     pub service: &'c str,
     pub endpoint: &'c str,
-    pub metadata: &'c [(String, String)],
+    pub trace: Trace,
+    pub metadata: Vec<(String, String)>,
     pub wire: Wire,
+    /// When whoever it is made for stops waiting.
+    pub until: Option<Instant>,
 }
 
 impl<'c> Call<'c> {
@@ -52,21 +64,21 @@ impl<'c> Call<'c> {
         Self {
             service,
             endpoint,
-            metadata: &[],
+            trace: Trace::of(&BTreeMap::new()),
+            metadata: vec![],
             wire: Wire::Json,
+            until: None,
         }
     }
 }
 
-/// Messages that a call sends after its first.
-pub(crate) type More = mpsc::Receiver<Bytes>;
-
 impl Client {
-    pub(crate) fn new(proxy: String, namespace: String, identity: Identity) -> Self {
+    pub(crate) fn new(proxy: String, namespace: String, identity: Identity, debug: Arc<Debug>) -> Self {
         Self(Arc::new(Inner {
             proxy,
             namespace,
             identity,
+            debug,
             connection: Mutex::new(None),
             lost: Notify::new(),
         }))
@@ -74,6 +86,11 @@ impl Client {
 
     pub(crate) fn namespace(&self) -> &str {
         &self.0.namespace
+    }
+
+    /// Where calls are noted.
+    pub(crate) fn debug(&self) -> &Debug {
+        &self.0.debug
     }
 
     /// Returns when a connection was lost: what the other side knew of us may be lost too.
@@ -100,52 +117,89 @@ impl Client {
     /// Not generic, so that it is compiled once. A token that is refused is renewed, and the call tried once more.
     async fn exchange(&self, call: &Call<'_>, request: Bytes) -> Result<Bytes, Error> {
         let token = self.0.identity.token(self).await?;
-        match self.unary(call, request.clone(), token.as_deref()).await {
-            Err(e) if e.code == 401 && token.is_some() => {
-                self.0.identity.forget().await;
+        match (self.unary(call, request.clone(), token.as_deref()).await, token) {
+            (Err(e), Some(refused)) if e.code == 401 => {
+                self.0.identity.forget(&refused).await;
                 let token = self.0.identity.token(self).await?;
                 self.unary(call, request, token.as_deref()).await
             }
-            done => done,
+            (done, _) => done,
         }
     }
 
     /// A call as nobody, or with a token at hand: how the identity gets its token in the first place.
     pub(crate) async fn unary(&self, call: &Call<'_>, request: Bytes, token: Option<&str>) -> Result<Bytes, Error> {
+        let until = call.until.unwrap_or_else(|| Instant::now() + TIMEOUT);
         let answer = async {
-            let mut replies = self
-                .open(call, Outgoing::new(request, None), token, Some(TIMEOUT))
-                .await?;
-            let message = replies.next().await?.unwrap_or_default();
-            while replies.next().await?.is_some() {}
-            Ok(message)
+            let replies = self.open(call, Outgoing::only(request), token, Some(until)).await?;
+            replies.one().await
         };
-        tokio::time::timeout(TIMEOUT, answer).await.unwrap_or_else(|_| {
-            let Call { service, endpoint, .. } = call;
-            Err(Error::new(
-                408,
-                format!("{service} {endpoint} took longer than {TIMEOUT:?}"),
-            ))
-        })
+        bound(Some(until), call, answer).await
     }
 
-    /// One message there, and more of them where `more` is given; any number back.
-    pub(crate) async fn stream<Q, A: 'static>(
+    /// Any number of messages there, one back.
+    pub(crate) async fn gather(&self, call: &Call<'_>, requests: Streaming<Bytes>) -> Result<Bytes, Error> {
+        let answer = async { self.begin(call, None, Some(requests)).await?.one().await };
+        bound(call.until, call, answer).await
+    }
+
+    /// A first message there where one is at hand, and more of them where they are given; any number back.
+    pub(crate) async fn stream(
         &self,
         call: &Call<'_>,
-        request: &Q,
-        more: Option<More>,
-        codec: Codec<A, Q>,
-    ) -> Result<Streaming<A>, Error> {
-        let (request, wire) = ((codec.encode)(call.wire, request)?, call.wire);
-        let token = self.0.identity.token(self).await?;
-        let mut replies = self
-            .open(call, Outgoing::new(request, more), token.as_deref(), None)
-            .await?;
+        first: Option<Bytes>,
+        more: Option<Streaming<Bytes>>,
+    ) -> Result<Streaming<Bytes>, Error> {
+        let mut replies = bound(call.until, call, self.begin(call, first, more)).await?;
+        let what = format!("{} {}", call.service, call.endpoint);
+        let mut until = call.until.map(|at| Box::pin(sleep_until(at)));
         Ok(Streaming::polled(move |cx| {
-            let next = replies.poll_next(cx);
-            next.map(|message| message.transpose().map(|m| m.and_then(|m| (codec.decode)(wire, &m))))
+            let next = replies.poll_next(cx).map(Result::transpose);
+            let waited = next.is_pending() && until.as_mut().is_some_and(|u| u.as_mut().poll(cx).is_ready());
+            if !waited {
+                return next;
+            }
+            replies.end();
+            Poll::Ready(Some(Err(deadline::over(&what))))
         }))
+    }
+
+    /// A token that is refused is renewed; the call is tried once more where what it sends is still at hand.
+    async fn begin(
+        &self,
+        call: &Call<'_>,
+        first: Option<Bytes>,
+        more: Option<Streaming<Bytes>>,
+    ) -> Result<Replies, Error> {
+        let token = self.0.identity.token(self).await?;
+        let (body, again, mut held) = match (first, more) {
+            (first, Some(more)) => {
+                let (body, held) = Outgoing::streaming(first, more);
+                (body, None, Some(held))
+            }
+            (first, None) => {
+                let first = first.unwrap_or_default();
+                (Outgoing::only(first.clone()), Some(first), None)
+            }
+        };
+        let failed = poll_fn(|cx| held.as_mut().map_or(Poll::Pending, |held| held.poll_failed(cx)));
+        let opened = tokio::select! {
+            biased;
+            e = failed => Err(e),
+            opened = self.open(call, body, token.as_deref(), call.until) => opened,
+        };
+        let refused = match opened {
+            Ok(replies) => return Ok(Replies { held, ..replies }),
+            Err(e) => e,
+        };
+        let Some(token) = token.filter(|_| refused.code == 401) else {
+            return Err(refused);
+        };
+        self.0.identity.forget(&token).await;
+        let Some(first) = again else { return Err(refused) };
+        let token = self.0.identity.token(self).await?;
+        self.open(call, Outgoing::only(first), token.as_deref(), call.until)
+            .await
     }
 
     async fn open(
@@ -153,13 +207,14 @@ impl Client {
         call: &Call<'_>,
         body: Outgoing,
         token: Option<&str>,
-        timeout: Option<Duration>,
+        until: Option<Instant>,
     ) -> Result<Replies, Error> {
         let Call {
             service,
             endpoint,
             metadata,
             wire,
+            ..
         } = call;
         let (handler, method) = endpoint
             .split_once('.')
@@ -169,17 +224,18 @@ impl Client {
             .body(body)
             .map_err(wrong)?;
         let headers = request.headers_mut();
-        for (name, value) in *metadata {
+        for (name, value) in metadata {
             insert(headers, name, value).map_err(wrong)?;
         }
         // After what the service says, so that it cannot say these.
         insert(headers, "content-type", wire.content_type()).map_err(wrong)?;
         insert(headers, "te", "trailers").map_err(wrong)?;
         insert(headers, "micro-namespace", &self.0.namespace).map_err(wrong)?;
-        headers.remove("timeout");
+        headers.remove(deadline::TIMEOUT);
         headers.remove(header::AUTHORIZATION);
-        if let Some(timeout) = timeout {
-            insert(headers, "timeout", &timeout.as_nanos().to_string()).map_err(wrong)?;
+        if let Some(until) = until {
+            let left = until.saturating_duration_since(Instant::now()).as_nanos();
+            insert(headers, deadline::TIMEOUT, &left.to_string()).map_err(wrong)?;
         }
         if let Some(token) = token {
             insert(headers, "authorization", &format!("Bearer {token}")).map_err(wrong)?;
@@ -189,6 +245,7 @@ impl Client {
             Some(Err(e)) => Err(e),
             ended => Ok(Replies {
                 frames: Frames::new(body),
+                held: None,
                 ended: ended.is_some(),
             }),
         }
@@ -202,8 +259,11 @@ impl Client {
         let unreachable = |e: std::io::Error| Error::new(503, format!("connecting to Micro at {}: {e}", self.0.proxy));
         let stream = TcpStream::connect(&self.0.proxy).await.map_err(unreachable)?;
         stream.set_nodelay(true).map_err(unreachable)?;
-        let (sender, connection) =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+        let mut http2 = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+        http2
+            .initial_stream_window_size(WINDOWS.0)
+            .initial_connection_window_size(WINDOWS.1);
+        let (sender, connection) = http2.handshake(TokioIo::new(stream)).await?;
         // Weak: the connection ends when nobody holds the client any more.
         let client = Arc::downgrade(&self.0);
         tokio::spawn(async move {
@@ -217,6 +277,14 @@ impl Client {
     }
 }
 
+async fn bound<T>(
+    until: Option<Instant>,
+    call: &Call<'_>,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    deadline::bound(until, &format!("{} {}", call.service, call.endpoint), work).await
+}
+
 fn insert(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), http::Error> {
     headers.insert(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
     Ok(())
@@ -225,6 +293,8 @@ fn insert(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), http::
 /// The messages that come back; an error status is the last of them.
 struct Replies {
     frames: Frames,
+    /// Where the request goes on.
+    held: Option<Held>,
     ended: bool,
 }
 
@@ -233,15 +303,31 @@ impl Replies {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
+    /// The only one.
+    async fn one(mut self) -> Result<Bytes, Error> {
+        let message = self.next().await?.unwrap_or_default();
+        while self.next().await?.is_some() {}
+        Ok(message)
+    }
+
+    /// Nobody waits for what comes.
+    fn end(&mut self) {
+        self.ended = true;
+        self.held = None;
+    }
+
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {
         if self.ended {
             return Poll::Ready(Ok(None));
         }
-        let next = ready!(self.frames.poll_next(cx));
+        let next = match self.held.as_mut().map(|held| held.poll_failed(cx)) {
+            Some(Poll::Ready(e)) => Err(e),
+            _ => ready!(self.frames.poll_next(cx)),
+        };
         if let Ok(Some(message)) = next {
             return Poll::Ready(Ok(Some(message)));
         }
-        self.ended = true;
+        self.end();
         Poll::Ready(next.and_then(|_| {
             let trailers = self.frames.trailers.take().unwrap_or_default();
             let unfinished = || Err(Error::new(503, "the reply ended without a status"));

@@ -58,14 +58,14 @@ impl Config {
     /// Removes what is at a path, if anything is.
     pub async fn delete(&self, path: &str) -> Result<(), Error> {
         let request = json!({ "namespace": self.context.namespace(), "path": path });
-        let deleted = self.context.call::<Value>("config", "Config.Delete", &request).await;
+        let deleted = self.context.ask::<Value>("config", "Config.Delete", &request).await;
         found(deleted, "config.").map(drop)
     }
 
     async fn read<T: DeserializeOwned>(&self, path: &str, secret: bool) -> Result<Option<T>, Error> {
         let options = json!({ "secret": secret });
         let request = json!({ "namespace": self.context.namespace(), "path": path, "options": options });
-        let got = found::<Got>(self.context.call("config", "Config.Get", &request).await, "config.")?;
+        let got = found::<Got>(self.context.ask("config", "Config.Get", &request).await, "config.")?;
         let text = got.unwrap_or_default().value.data;
         let text = if text.is_empty() { "null" } else { &text };
         // What it holds may be a secret: it is not told.
@@ -82,7 +82,7 @@ impl Config {
             "options": { "secret": secret },
         });
         self.context
-            .call::<Value>("config", "Config.Set", &request)
+            .ask::<Value>("config", "Config.Set", &request)
             .await
             .map(drop)
     }

@@ -1,13 +1,21 @@
 //! What a handler knows besides its request, and the way to everything else.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
+use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::Instant;
 
 use crate::{
     Blobs, Broker, Config, Error, Events, Store, Streaming,
-    client::{Call, Client, More},
+    client::{Call, Client},
+    deadline,
     frame::{self, Codec, Wire},
+    metadata,
     trace::Trace,
 };
 
@@ -15,23 +23,25 @@ use crate::{
 #[derive(Clone)]
 pub struct Context(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     service: Arc<str>,
-    metadata: BTreeMap<String, String>,
+    metadata: Arc<BTreeMap<String, String>>,
     trace: Trace,
-    passed_on: Vec<(String, String)>,
+    /// What the handler adds to its calls.
+    added: Vec<(String, String)>,
+    until: Option<Instant>,
     client: Client,
 }
 
 impl Context {
     pub(crate) fn new(service: Arc<str>, metadata: BTreeMap<String, String>, client: Client) -> Self {
-        let trace = Trace::of(&metadata);
-        let passed_on = trace.passed_on(&metadata);
         Self(Arc::new(Inner {
             service,
-            metadata,
-            trace,
-            passed_on,
+            trace: Trace::of(&metadata),
+            added: vec![],
+            until: deadline::of(&metadata),
+            metadata: Arc::new(metadata),
             client,
         }))
     }
@@ -44,15 +54,31 @@ impl Context {
     /// The same context, with one more value of metadata on the calls that are made with it.
     #[must_use]
     pub fn with_metadata(&self, name: &str, value: impl Into<String>) -> Self {
-        let mut passed_on = self.0.passed_on.clone();
-        passed_on.push((name.to_ascii_lowercase(), value.into()));
-        Self(Arc::new(Inner {
-            service: self.0.service.clone(),
-            metadata: self.0.metadata.clone(),
-            trace: self.0.trace.clone(),
-            passed_on,
-            client: self.0.client.clone(),
-        }))
+        let mut inner = (*self.0).clone();
+        inner.added.push((name.to_ascii_lowercase(), value.into()));
+        Self(Arc::new(inner))
+    }
+
+    /// The same context, for calls that may take so long; without, they take as long as the caller of this waits, and
+    /// five seconds where that is not known.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        let mut inner = (*self.0).clone();
+        inner.until = Instant::now().checked_add(timeout);
+        Self(Arc::new(inner))
+    }
+
+    /// The same context, for work that goes on when the caller does not wait any longer.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        let mut inner = (*self.0).clone();
+        inner.until = None;
+        Self(Arc::new(inner))
+    }
+
+    /// How long the caller waits yet, where it said so. Then its handler is dropped.
+    pub fn time_left(&self) -> Option<Duration> {
+        self.0.until.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
     /// The id that this request shares with all calls that led to it and that it leads to.
@@ -67,6 +93,10 @@ impl Context {
 
     pub(crate) fn trace(&self) -> &Trace {
         &self.0.trace
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.0.until
     }
 
     /// The service's own name.
@@ -104,15 +134,16 @@ impl Context {
         Broker::new(self.clone())
     }
 
-    /// Calls `Handler.Method` of another service of the namespace, with this service's own identity.
+    /// Calls `Handler.Method` of another service of the namespace, with this service's own identity. The request's
+    /// metadata goes along, but for credentials and what is of one call.
     pub async fn call<A: DeserializeOwned>(
         &self,
         service: &str,
         endpoint: &str,
         request: &impl Serialize,
     ) -> Result<A, Error> {
-        let call = self.to(service, endpoint, Wire::Json);
-        self.0.client.call(&call, request, frame::plain()).await
+        self.one(&self.to(service, endpoint, Wire::Json), request, frame::plain())
+            .await
     }
 
     /// Calls an endpoint that answers with a stream.
@@ -122,7 +153,34 @@ impl Context {
         endpoint: &str,
         request: &impl Serialize,
     ) -> Result<Streaming<A>, Error> {
-        self.open(service, endpoint, request, None).await
+        let call = self.to(service, endpoint, Wire::Json);
+        self.many(&call, Some(frame::encode_json(request)?), None, frame::plain::<A, ()>())
+            .await
+    }
+
+    /// Calls an endpoint that takes a stream: sends all that `requests` gives, then waits for the answer. An error in
+    /// `requests` cancels the call.
+    pub async fn call_client_stream<Q: Serialize + 'static, A: DeserializeOwned>(
+        &self,
+        service: &str,
+        endpoint: &str,
+        requests: Streaming<Q>,
+    ) -> Result<A, Error> {
+        self.gather(&self.to(service, endpoint, Wire::Json), requests, frame::plain())
+            .await
+    }
+
+    /// Calls an endpoint that takes a stream and answers with one. Dropping the answers cancels the call, an error in
+    /// `requests` as well.
+    pub async fn call_bidi_stream<Q: Serialize + 'static, A: DeserializeOwned + 'static>(
+        &self,
+        service: &str,
+        endpoint: &str,
+        requests: Streaming<Q>,
+    ) -> Result<Streaming<A>, Error> {
+        let call = self.to(service, endpoint, Wire::Json);
+        let requests = encoded(requests, call.wire, frame::plain::<A, Q>().encode);
+        self.many(&call, None, Some(requests), frame::plain::<A, Q>()).await
     }
 
     /// Calls with protobuf messages that prost generated.
@@ -132,29 +190,146 @@ impl Context {
         Q: prost::Message + Serialize,
         A: prost::Message + Default + DeserializeOwned,
     {
-        let call = self.to(service, endpoint, Wire::Proto);
-        self.0.client.call(&call, request, frame::generated()).await
+        self.one(&self.to(service, endpoint, Wire::Proto), request, frame::generated())
+            .await
     }
 
-    /// A stream whose request side stays open for what `more` gives.
-    pub(crate) async fn open<Q: Serialize, A: DeserializeOwned + 'static>(
+    /// As [`Context::call_stream`], with messages that prost generated.
+    #[cfg(feature = "proto")]
+    pub async fn call_stream_proto<Q, A>(
         &self,
         service: &str,
         endpoint: &str,
         request: &Q,
-        more: Option<More>,
-    ) -> Result<Streaming<A>, Error> {
-        let codec: Codec<A, Q> = frame::plain();
-        let call = self.to(service, endpoint, Wire::Json);
-        self.0.client.stream(&call, request, more, codec).await
+    ) -> Result<Streaming<A>, Error>
+    where
+        Q: prost::Message + Serialize + 'static,
+        A: prost::Message + Default + DeserializeOwned + 'static,
+    {
+        let (call, codec) = (self.to(service, endpoint, Wire::Proto), frame::generated::<A, Q>());
+        self.many(&call, Some((codec.encode)(call.wire, request)?), None, codec)
+            .await
     }
 
-    fn to<'c>(&'c self, service: &'c str, endpoint: &'c str, wire: Wire) -> Call<'c> {
-        Call {
-            service,
-            endpoint,
-            metadata: &self.0.passed_on,
-            wire,
-        }
+    /// As [`Context::call_client_stream`], with messages that prost generated.
+    #[cfg(feature = "proto")]
+    pub async fn call_client_stream_proto<Q, A>(
+        &self,
+        service: &str,
+        endpoint: &str,
+        requests: Streaming<Q>,
+    ) -> Result<A, Error>
+    where
+        Q: prost::Message + Serialize + 'static,
+        A: prost::Message + Default + DeserializeOwned,
+    {
+        self.gather(&self.to(service, endpoint, Wire::Proto), requests, frame::generated())
+            .await
     }
+
+    /// As [`Context::call_bidi_stream`], with messages that prost generated.
+    #[cfg(feature = "proto")]
+    pub async fn call_bidi_stream_proto<Q, A>(
+        &self,
+        service: &str,
+        endpoint: &str,
+        requests: Streaming<Q>,
+    ) -> Result<Streaming<A>, Error>
+    where
+        Q: prost::Message + Serialize + 'static,
+        A: prost::Message + Default + DeserializeOwned + 'static,
+    {
+        let (call, codec) = (self.to(service, endpoint, Wire::Proto), frame::generated::<A, Q>());
+        let requests = encoded(requests, call.wire, codec.encode);
+        self.many(&call, None, Some(requests), codec).await
+    }
+
+    /// Asks the core, whom a request's metadata does not concern.
+    pub(crate) async fn ask<A: DeserializeOwned>(
+        &self,
+        core: &str,
+        endpoint: &str,
+        request: &impl Serialize,
+    ) -> Result<A, Error> {
+        self.one(&self.to_core(core, endpoint), request, frame::plain()).await
+    }
+
+    /// A stream of the core's, whose request side stays open for what `more` gives.
+    pub(crate) async fn open<Q: Serialize, A: DeserializeOwned + 'static>(
+        &self,
+        core: &str,
+        endpoint: &str,
+        request: &Q,
+        more: Option<Streaming<Bytes>>,
+    ) -> Result<Streaming<A>, Error> {
+        let first = frame::encode_json(request)?;
+        let call = self.to_core(core, endpoint);
+        self.many(&call, Some(first), more, frame::plain::<A, ()>()).await
+    }
+
+    async fn one<Q, A>(&self, call: &Call<'_>, request: &Q, codec: Codec<A, Q>) -> Result<A, Error> {
+        let begun = SystemTime::now();
+        let answer = self.0.client.call(call, request, codec).await;
+        self.made(call, begun);
+        answer
+    }
+
+    async fn gather<Q: 'static, A>(
+        &self,
+        call: &Call<'_>,
+        requests: Streaming<Q>,
+        codec: Codec<A, Q>,
+    ) -> Result<A, Error> {
+        let begun = SystemTime::now();
+        let answer = self
+            .0
+            .client
+            .gather(call, encoded(requests, call.wire, codec.encode))
+            .await;
+        self.made(call, begun);
+        (codec.decode)(call.wire, &answer?)
+    }
+
+    async fn many<Q: 'static, A: 'static>(
+        &self,
+        call: &Call<'_>,
+        first: Option<Bytes>,
+        more: Option<Streaming<Bytes>>,
+        codec: Codec<A, Q>,
+    ) -> Result<Streaming<A>, Error> {
+        let (begun, wire) = (SystemTime::now(), call.wire);
+        let replies = self.0.client.stream(call, first, more).await;
+        self.made(call, begun);
+        Ok(replies?.and_then(move |message| (codec.decode)(wire, &message)))
+    }
+
+    /// A stream is noted once it has begun.
+    fn made(&self, call: &Call<'_>, begun: SystemTime) {
+        let name = format!("{}.{}", call.service, call.endpoint);
+        self.0.client.debug().made(name, call.trace.clone(), begun);
+    }
+
+    fn to<'c>(&self, service: &'c str, endpoint: &'c str, wire: Wire) -> Call<'c> {
+        let mut call = self.to_core(service, endpoint);
+        call.wire = wire;
+        call.metadata.splice(0..0, metadata::passed_on(&self.0.metadata));
+        call
+    }
+
+    fn to_core<'c>(&self, service: &'c str, endpoint: &'c str) -> Call<'c> {
+        let mut call = Call::new(service, endpoint);
+        call.trace = self.0.trace.below();
+        call.metadata.extend(call.trace.headers());
+        call.metadata.extend(self.0.added.iter().cloned());
+        call.until = self.0.until;
+        call
+    }
+}
+
+fn encoded<Q: 'static>(
+    requests: Streaming<Q>,
+    wire: Wire,
+    encode: fn(Wire, &Q) -> Result<Bytes, Error>,
+) -> Streaming<Bytes> {
+    requests.and_then(move |request| encode(wire, &request))
 }

@@ -1,4 +1,4 @@
-//! `Debug.*`: how this service is, what it logged, and the requests it answered last.
+//! `Debug.*`: how this service is, what it logged, and the requests it answered and made last.
 
 use std::{
     collections::VecDeque,
@@ -16,14 +16,14 @@ use serde_json::{Value, json};
 use crate::{
     Error,
     frame::{self, Wire},
-    identity::number_or_text,
     log::{self, Line},
     protobuf::{self, Message},
     trace::Trace,
+    value::number,
 };
 
-/// How many answered requests are remembered.
-const SPANS: usize = 128;
+/// How many answered requests, and calls made on their behalf, are remembered.
+const SPANS: usize = 256;
 /// The size of a page of memory: Linux's on the machines that Micro runs on.
 const PAGE: u64 = 4_096;
 
@@ -35,8 +35,9 @@ pub(crate) struct Debug {
     spans: Mutex<VecDeque<Span>>,
 }
 
-/// One request that was answered.
+/// One request that was answered, or a call that was made.
 struct Span {
+    made: bool,
     trace: Trace,
     name: String,
     started: SystemTime,
@@ -46,9 +47,9 @@ struct Span {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct LogRequest {
-    #[serde(deserialize_with = "number_or_text")]
+    #[serde(deserialize_with = "number")]
     count: u64,
-    #[serde(deserialize_with = "number_or_text")]
+    #[serde(deserialize_with = "number")]
     since: u64,
 }
 
@@ -72,12 +73,22 @@ impl Debug {
     pub(crate) fn answered(&self, name: String, trace: Trace, started: SystemTime, well: bool) {
         self.requests.fetch_add(1, Relaxed);
         self.errors.fetch_add(u64::from(!well), Relaxed);
+        self.remember(false, name, trace, started);
+    }
+
+    /// Notes a call that was made.
+    pub(crate) fn made(&self, name: String, trace: Trace, started: SystemTime) {
+        self.remember(true, name, trace, started);
+    }
+
+    fn remember(&self, made: bool, name: String, trace: Trace, started: SystemTime) {
         let mut spans = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
         if spans.len() == SPANS {
             spans.pop_front();
         }
         let took = started.elapsed().unwrap_or_default();
         spans.push_back(Span {
+            made,
             trace,
             name,
             started,
@@ -174,7 +185,10 @@ fn shown_lines(lines: &[Line]) -> Value {
     let records = lines.iter().map(|line| {
         json!({
             "timestamp": line.seconds.to_string(),
-            "metadata": { "level": line.level },
+            "metadata": match line.trace.as_str() {
+                "" => json!({ "level": line.level }),
+                trace => json!({ "level": line.level, "trace": trace }),
+            },
             "message": line.text,
         })
     });
@@ -186,7 +200,13 @@ fn written_lines(lines: &[Line]) -> Message {
     for line in lines {
         let (mut record, mut level) = (Message::default(), Message::default());
         level.text(1, "level").text(2, line.level);
-        record.number(1, line.seconds).message(2, &level).text(3, &line.text);
+        record.number(1, line.seconds).message(2, &level);
+        if !line.trace.is_empty() {
+            let mut trace = Message::default();
+            trace.text(1, "trace").text(2, &line.trace);
+            record.message(2, &trace);
+        }
+        record.text(3, &line.text);
         response.message(1, &record);
     }
     response
@@ -201,6 +221,7 @@ fn shown_spans(spans: &[&Span]) -> Value {
             "name": span.name,
             "started": unix(span.started).as_nanos().to_string(),
             "duration": span.took.as_nanos().to_string(),
+            "type": if span.made { "OUTBOUND" } else { "INBOUND" },
         })
     });
     json!({ "spans": spans.collect::<Vec<_>>() })
@@ -209,6 +230,7 @@ fn shown_spans(spans: &[&Span]) -> Value {
 fn written_spans(spans: &[&Span]) -> Message {
     let mut response = Message::default();
     for Span {
+        made,
         trace,
         name,
         started,
@@ -221,7 +243,9 @@ fn written_spans(spans: &[&Span]) -> Message {
             .text(2, &trace.span)
             .text(3, &trace.parent)
             .text(4, name);
-        span.number(5, nanos(unix(*started))).number(6, nanos(*took));
+        span.number(5, nanos(unix(*started)))
+            .number(6, nanos(*took))
+            .number(8, u64::from(*made));
         response.message(1, &span);
     }
     response

@@ -1,19 +1,11 @@
 //! Events: kept, and given to each group of consumers until it has said that they are done.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
-use crate::{
-    Context, Error, Streaming, frame,
-    value::{number, pack, unpack},
-};
+use crate::{Context, Error, consumer::Consumer, value::pack};
 
 /// Where in a topic to begin; a group that exists goes on where it stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,47 +47,6 @@ pub struct Events {
     context: Context,
 }
 
-/// An event, to be acknowledged.
-pub struct Event<T> {
-    /// Its own.
-    pub id: String,
-    /// What it is about.
-    pub topic: String,
-    /// Its place in the topic, from 0.
-    pub number: u64,
-    /// What its publisher added.
-    pub metadata: BTreeMap<String, String>,
-    /// What was published.
-    pub payload: T,
-    receipt: Receipt,
-}
-
-/// With what an event is answered.
-pub(crate) struct Receipt {
-    id: String,
-    acks: mpsc::Sender<Bytes>,
-}
-
-/// The events of a topic, for one group, as they come.
-pub struct Consumer<T> {
-    events: Streaming<Raw>,
-    acks: mpsc::Sender<Bytes>,
-    payload: fn(&str, &str) -> Result<T, Error>,
-}
-
-#[derive(Deserialize)]
-struct Raw {
-    id: String,
-    #[serde(default)]
-    topic: String,
-    #[serde(default, deserialize_with = "number")]
-    number: u64,
-    #[serde(default)]
-    metadata: BTreeMap<String, String>,
-    #[serde(default)]
-    payload: String,
-}
-
 impl Events {
     pub(crate) fn new(context: Context) -> Self {
         Self { context }
@@ -105,7 +56,7 @@ impl Events {
     pub async fn publish(&self, topic: &str, event: &impl Serialize) -> Result<(), Error> {
         let request = json!({ "topic": topic, "payload": pack(event)? });
         self.context
-            .call::<Value>("events", "Stream.Publish", &request)
+            .ask::<Value>("events", "Stream.Publish", &request)
             .await
             .map(drop)
     }
@@ -130,12 +81,24 @@ impl Events {
             "producer": producer,
             "sequence": sequence.to_string(),
         });
-        let published: Published = self.context.call("events", "Stream.Publish", &request).await?;
+        let published: Published = self.context.ask("events", "Stream.Publish", &request).await?;
         Ok(!published.duplicate)
     }
 
     /// Consumes a topic as a member of a group, whose members share its events and its place in the topic. A new
     /// group begins with what is published from now on.
+    ///
+    /// ```no_run
+    /// # use micro_sdk::{Context, Error};
+    /// # async fn follow(context: Context) -> Result<(), Error> {
+    /// let mut notes = context.events().consume::<String>("notes", "counters").await?;
+    /// while let Some(note) = notes.next().await {
+    ///     let note = note?;
+    ///     println!("{}: {}", note.number, note.payload);
+    ///     note.ack().await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub async fn consume<T: DeserializeOwned>(&self, topic: &str, group: &str) -> Result<Consumer<T>, Error> {
         self.consume_from(topic, group, Start::Now).await
     }
@@ -147,7 +110,6 @@ impl Events {
         group: &str,
         start: Start,
     ) -> Result<Consumer<T>, Error> {
-        let (acks, more) = mpsc::channel(16);
         let (offset, number) = start.place();
         let mut request = json!({
             "topic": topic,
@@ -159,85 +121,6 @@ impl Events {
         if let Some(number) = number {
             request["number"] = number.to_string().into();
         }
-        let events = self
-            .context
-            .open("events", "Stream.Consume", &request, Some(more))
-            .await?;
-        Ok(Consumer {
-            events,
-            acks,
-            payload: unpack,
-        })
-    }
-}
-
-impl<T> Consumer<T> {
-    /// The next event; none where the stream has ended. One of another shape is refused, and an error here.
-    pub async fn next(&mut self) -> Option<Result<Event<T>, Error>> {
-        let Raw {
-            id,
-            topic,
-            number,
-            metadata,
-            payload,
-        } = match self.events.next().await? {
-            Ok(raw) => raw,
-            Err(e) => return Some(Err(e)),
-        };
-        match (self.payload)(&payload, &format!("an event of {topic:?}")) {
-            Ok(payload) => {
-                let receipt = Receipt {
-                    id: id.clone(),
-                    acks: self.acks.clone(),
-                };
-                Some(Ok(Event {
-                    id,
-                    topic,
-                    number,
-                    metadata,
-                    payload,
-                    receipt,
-                }))
-            }
-            Err(e) => {
-                let receipt = Receipt {
-                    id,
-                    acks: self.acks.clone(),
-                };
-                Some(Err(receipt.refuse().await.err().unwrap_or(e)))
-            }
-        }
-    }
-}
-
-impl<T> Event<T> {
-    /// It is done, and does not come again.
-    pub async fn ack(self) -> Result<(), Error> {
-        self.receipt.ack().await
-    }
-
-    /// It could not be done: it comes again, until its group gives it up.
-    pub async fn refuse(self) -> Result<(), Error> {
-        self.receipt.refuse().await
-    }
-
-    pub(crate) fn split(self) -> (T, Receipt) {
-        (self.payload, self.receipt)
-    }
-}
-
-impl Receipt {
-    pub(crate) async fn ack(self) -> Result<(), Error> {
-        self.answer(true).await
-    }
-
-    pub(crate) async fn refuse(self) -> Result<(), Error> {
-        self.answer(false).await
-    }
-
-    async fn answer(self, success: bool) -> Result<(), Error> {
-        let ack = frame::encode_json(&json!({ "id": self.id, "success": success }))?;
-        let gone = |_| Error::new(503, "the stream of events has ended; the event comes again");
-        self.acks.send(ack).await.map_err(gone)
+        Consumer::begin(self.context.clone(), topic, group, request, start).await
     }
 }

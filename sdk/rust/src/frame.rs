@@ -11,7 +11,7 @@ use http::HeaderMap;
 use hyper::body::{Body, Incoming};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::Error;
+use crate::{Error, Streaming};
 
 /// The most one message may have, both ways: 16 MiB.
 pub(crate) const MAX_MESSAGE: usize = 16 << 20;
@@ -140,6 +140,35 @@ impl Frames {
 
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// The one message of a body that has no other.
+    pub(crate) async fn only(mut self) -> Result<Bytes, Error> {
+        let message = self.next().await?.unwrap_or_default();
+        match self.next().await? {
+            None => Ok(message),
+            Some(_) => Err(Error::bad_request("the request has more than one message")),
+        }
+    }
+
+    /// The first message: callers of streams leave their side open behind it.
+    pub(crate) async fn first(mut self) -> Result<Bytes, Error> {
+        Ok(self.next().await?.unwrap_or_default())
+    }
+
+    /// All messages, as they are asked for. After an error there are no more.
+    pub(crate) fn messages(self, failed: fn(Error) -> Error) -> Streaming<Bytes> {
+        let mut frames = Some(self);
+        Streaming::polled(move |cx| {
+            let Some(body) = &mut frames else {
+                return Poll::Ready(None);
+            };
+            let next = ready!(body.poll_next(cx)).map_err(failed).transpose();
+            if !matches!(next, Some(Ok(_))) {
+                frames = None;
+            }
+            Poll::Ready(next)
+        })
     }
 
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {

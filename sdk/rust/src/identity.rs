@@ -10,6 +10,7 @@ use crate::{
     Account, Error,
     client::{Call, Client},
     frame,
+    value::number,
 };
 
 /// A token is renewed when less than this is left of it.
@@ -25,7 +26,7 @@ pub(crate) struct Identity {
 struct Token {
     access_token: String,
     /// Unix seconds; 64-bit numbers are strings in protobuf's JSON.
-    #[serde(deserialize_with = "number_or_text")]
+    #[serde(deserialize_with = "number")]
     expiry: u64,
 }
 
@@ -57,31 +58,26 @@ impl Identity {
             "options": { "namespace": self.namespace },
         });
         let call = Call::new("auth", "Auth.Token");
-        let answer = client.unary(&call, frame::encode_json(&request)?, None).await?;
-        let fresh: TokenResponse = frame::decode_json(&answer)?;
-        *held = Some(fresh.token.clone());
-        Ok(Some(fresh.token.access_token))
+        let answer = client.unary(&call, frame::encode_json(&request)?, None).await;
+        match (answer, held.as_ref()) {
+            (Ok(answer), _) => {
+                let fresh: TokenResponse = frame::decode_json(&answer)?;
+                *held = Some(fresh.token.clone());
+                Ok(Some(fresh.token.access_token))
+            }
+            // The server may be on its way back: what is good for some seconds yet is tried.
+            (Err(e), Some(token)) if e.code >= 408 && token.expiry > unix_now() => Ok(Some(token.access_token.clone())),
+            (Err(e), _) => Err(e),
+        }
     }
 
-    /// The token that is held was refused: the next one is fresh.
-    pub(crate) async fn forget(&self) {
-        *self.token.lock().await = None;
+    /// This token was refused: the next one is fresh. What somebody else has renewed meanwhile stays.
+    pub(crate) async fn forget(&self, refused: &str) {
+        let mut held = self.token.lock().await;
+        held.take_if(|token| token.access_token == refused);
     }
 }
 
 fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
-}
-
-pub(crate) fn number_or_text<'de, D: serde::Deserializer<'de>>(de: D) -> Result<u64, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Either {
-        Number(u64),
-        Text(String),
-    }
-    match Either::deserialize(de)? {
-        Either::Number(n) => Ok(n),
-        Either::Text(t) => t.parse().map_err(serde::de::Error::custom),
-    }
 }

@@ -1,19 +1,25 @@
 #![doc = include_str!("../README.md")]
 
+mod backoff;
 mod base64;
 mod blobs;
 mod body;
 mod broker;
 mod client;
 mod config;
+mod consumer;
 mod context;
+mod deadline;
 mod debug;
 mod error;
 mod events;
 mod frame;
+mod handler;
 mod identity;
+mod life;
 mod listen;
 pub mod log;
+mod metadata;
 mod protobuf;
 mod schema;
 mod server;
@@ -27,9 +33,10 @@ mod value;
 pub use blobs::{Blob, Blobs, Download, Uploading};
 pub use broker::{Broker, Message};
 pub use config::Config;
+pub use consumer::{Consumer, Event};
 pub use context::Context;
 pub use error::Error;
-pub use events::{Consumer, Event, Events, Start};
+pub use events::{Events, Start};
 pub use service::Service;
 pub use settings::{Account, Settings};
 pub use store::{Store, Versioned};

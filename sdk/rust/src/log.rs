@@ -3,13 +3,21 @@
 //! ```
 //! micro_sdk::log::info("saved", &[("note", &"milk"), ("bytes", &42)]);
 //! ```
+//!
+//! What a handler writes names the trace of its request, which is that of the calls that led to it; what it spawns does
+//! not.
 
 use std::{
     collections::VecDeque,
     fmt::{Display, Write},
+    future::Future,
     sync::{LazyLock, Mutex, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
+
+use tokio::task::futures::TaskLocalFuture;
+
+use crate::trace::Trace;
 
 /// How many lines are kept for `Debug.Log`.
 const KEPT: usize = 256;
@@ -61,11 +69,28 @@ pub fn error(message: &str, fields: &[Field<'_>]) {
     line(Level::Error, message, fields);
 }
 
+tokio::task_local! {
+    /// Of the request whose handler runs.
+    static TRACE: Trace;
+}
+
+/// The work, whose lines name the trace.
+pub(crate) fn within<W: Future>(trace: Trace, work: W) -> TaskLocalFuture<Trace, W> {
+    TRACE.scope(trace, work)
+}
+
+/// The same for a piece of work.
+pub(crate) fn naming<T>(trace: &Trace, work: impl FnOnce() -> T) -> T {
+    TRACE.sync_scope(trace.clone(), work)
+}
+
 /// One line as it is kept.
 #[derive(Clone)]
 pub(crate) struct Line {
     pub seconds: u64,
     pub level: &'static str,
+    /// Empty outside of a request.
+    pub trace: String,
     pub text: String,
 }
 
@@ -90,7 +115,11 @@ fn line(level: Level, message: &str, fields: &[Field<'_>]) {
         return;
     }
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    let text = compose(message, fields);
+    let trace = TRACE.try_with(|trace| trace.id.clone()).unwrap_or_default();
+    let text = match trace.as_str() {
+        "" => compose(message, fields),
+        trace => compose(message, &[fields, &[("trace", &trace)]].concat()),
+    };
     eprintln!("{}  level={} {text}", moment(seconds), level.name());
     let mut lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
     if lines.len() == KEPT {
@@ -99,6 +128,7 @@ fn line(level: Level, message: &str, fields: &[Field<'_>]) {
     lines.push_back(Line {
         seconds,
         level: level.name(),
+        trace,
         text,
     });
 }

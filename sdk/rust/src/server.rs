@@ -2,21 +2,29 @@
 
 use std::{collections::HashMap, convert::Infallible, sync::Arc, time::SystemTime};
 
-use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header, request::Parts};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::{AbortHandle, JoinSet},
+};
 
 use crate::{
     Context, Error,
     body::{Answer, Reply},
     client::Client,
+    deadline,
     debug::Debug,
     frame::{Frames, Wire},
+    handler::Handler,
     log,
-    service::Handler,
 };
+
+/// What a caller may send ahead of the handler that takes it; and all callers of a connection, so that one whose
+/// handler is slow does not hold up the others.
+const WINDOWS: (u32, u32) = (128 << 10, 8 << 20);
 
 /// What a connection needs to answer requests.
 pub(crate) struct Door {
@@ -50,6 +58,9 @@ pub(crate) async fn serve(listener: TcpListener, door: Arc<Door>, mut stopping: 
             });
             let mut http2 = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
             http2.timer(TokioTimer::new()).max_pending_accept_reset_streams(1_000);
+            http2
+                .initial_stream_window_size(WINDOWS.0)
+                .initial_connection_window_size(WINDOWS.1);
             let connection = http2.serve_connection(TokioIo::new(stream), answer);
             tokio::pin!(connection);
             tokio::select! {
@@ -85,7 +96,8 @@ impl Door {
                 Error::bad_request("the path is not of the form /service.Handler/Method"),
             ),
             (Some(wire), Some(("Debug", method))) => {
-                let answer = only(body)
+                let answer = Frames::new(body)
+                    .only()
                     .await
                     .and_then(|message| self.debug.answer(method, wire, &message));
                 Reply::new(self.name.to_string(), answer.map(Answer::One), |_| ())
@@ -110,17 +122,38 @@ impl Door {
             .iter()
             .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
         let context = Context::new(self.name.clone(), metadata.collect(), self.client.clone());
-        let trace = context.trace().clone();
+        let (trace, until) = (context.trace().clone(), context.deadline());
         let id = format!("{}.{endpoint}", self.name);
-        let answer = match message(handler, body).await {
+        let answer = deadline::bound(until, &endpoint, async {
+            let frames = Frames::new(body);
+            let answering = match handler {
+                Handler::Unary(call) => call(context, wire, frames.only().await?),
+                Handler::ServerStream(call) => call(context, wire, frames.first().await?),
+                Handler::Requests { call, .. } => call(context, wire, frames),
+            };
             // A handler's panic ends its own request only.
-            Ok(message) => tokio::spawn((handler.call)(context, wire, message))
-                .await
-                .unwrap_or_else(|_| Err(Error::internal(format!("{endpoint} panicked")))),
-            Err(e) => Err(e),
-        };
+            let task = tokio::spawn(log::within(trace.clone(), answering));
+            let _with_this_request = Ends(task.abort_handle());
+            task.await
+                .unwrap_or_else(|_| Err(Error::internal(format!("{endpoint} panicked"))))
+        })
+        .await
+        .map(|answer| match answer {
+            Answer::Many(items) => Answer::Many(items.within(trace.clone())),
+            one => one,
+        });
         let debug = self.debug.clone();
-        Reply::new(id, answer, move |well| debug.answered(endpoint, trace, started, well))
+        let reply = Reply::new(id, answer, move |well| debug.answered(endpoint, trace, started, well));
+        reply.until(until)
+    }
+}
+
+/// Ends the handler of a request that is not waited for any more.
+struct Ends(AbortHandle);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -133,24 +166,6 @@ fn endpoint(path: &str) -> Option<(&str, &str)> {
     let (handler, method) = path.strip_prefix('/')?.split_once('/')?;
     let handler = handler.rsplit('.').next().unwrap_or_default();
     (!handler.is_empty() && !method.contains('/')).then_some((handler, method))
-}
-
-/// The request's message. Callers of streams leave their side open: only the first message is waited for.
-async fn message(handler: &Handler, body: Incoming) -> Result<Bytes, Error> {
-    match handler.streams {
-        true => Ok(Frames::new(body).next().await?.unwrap_or_default()),
-        false => only(body).await,
-    }
-}
-
-/// The one message of a unary request.
-async fn only(body: Incoming) -> Result<Bytes, Error> {
-    let mut frames = Frames::new(body);
-    let message = frames.next().await?.unwrap_or_default();
-    match frames.next().await? {
-        None => Ok(message),
-        Some(_) => Err(Error::bad_request("the request has more than one message")),
-    }
 }
 
 #[cfg(test)]

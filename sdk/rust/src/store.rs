@@ -198,6 +198,6 @@ impl Store {
     }
 
     async fn ask<A: DeserializeOwned>(&self, endpoint: &str, request: Value) -> Result<A, Error> {
-        self.context.call("store", endpoint, &request).await
+        self.context.ask("store", endpoint, &request).await
     }
 }

@@ -9,7 +9,7 @@ use std::{
 pub use futures_core::Stream;
 use tokio::sync::mpsc;
 
-use crate::Error;
+use crate::{Error, log, trace::Trace};
 
 /// How many items wait for a slow reader before the writer waits for it.
 const AHEAD: usize = 16;
@@ -49,6 +49,33 @@ impl<T> Streaming<T> {
         })
     }
 
+    /// The stream of what the sender sends, until it is dropped: for whoever writes and reads in turns.
+    ///
+    /// ```
+    /// # use micro_sdk::{Context, Error, Streaming};
+    /// # async fn talk(context: Context) -> Result<(), Error> {
+    /// let (questions, asked) = Streaming::<String>::channel();
+    /// let mut answers = context.call_bidi_stream::<_, String>("oracle", "Oracle.Ask", asked).await?;
+    /// questions.send("why?".into()).await?;
+    /// let answer = answers.next().await.transpose()?;
+    /// # drop(answer); Ok(()) }
+    /// ```
+    pub fn channel() -> (Sender<T>, Self)
+    where
+        T: Send + 'static,
+    {
+        let (sender, items) = mpsc::channel(AHEAD);
+        (Sender(sender), Self::received(items))
+    }
+
+    /// The stream of what comes through a channel.
+    pub(crate) fn received(mut items: mpsc::Receiver<T>) -> Self
+    where
+        T: Send + 'static,
+    {
+        Self::polled(move |cx| items.poll_recv(cx).map(|item| item.map(Ok)))
+    }
+
     /// The stream of what `poll` answers.
     pub(crate) fn polled(
         poll: impl FnMut(&mut Context<'_>) -> Poll<Option<Result<T, Error>>> + Send + Unpin + 'static,
@@ -73,6 +100,14 @@ impl<T> Streaming<T> {
         })
     }
 
+    /// The same, with log lines that name the trace.
+    pub(crate) fn within(mut self, trace: Trace) -> Self
+    where
+        T: 'static,
+    {
+        Streaming::polled(move |cx| log::naming(&trace, || self.0.as_mut().poll_next(cx)))
+    }
+
     /// The next message; none where the stream has ended.
     pub async fn next(&mut self) -> Option<Result<T, Error>> {
         poll_fn(|cx| self.0.as_mut().poll_next(cx)).await
@@ -87,13 +122,13 @@ impl<T> Stream for Streaming<T> {
     }
 }
 
-/// Where the items of [`Streaming::of`] come from.
+/// Where the items of [`Streaming::of`] and [`Streaming::channel`] come from.
 pub struct Sender<T>(mpsc::Sender<T>);
 
 impl<T> Sender<T> {
     /// Sends one item; waits while the reader is behind. Fails when nobody reads any more.
     pub async fn send(&self, item: T) -> Result<(), Error> {
-        let gone = |_| Error::new(408, "the caller has gone");
+        let gone = |_| Error::new(408, "nobody reads this any more");
         self.0.send(item).await.map_err(gone)
     }
 }

@@ -7,8 +7,8 @@ use uuid::Uuid;
 const TRACE: &str = "micro-trace-id";
 const SPAN: &str = "micro-span-id";
 
-/// The ids of one request.
-#[derive(Clone)]
+/// The ids of one request, or of one call that is made on its behalf.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Trace {
     pub id: String,
     pub span: String,
@@ -27,14 +27,17 @@ impl Trace {
         }
     }
 
-    /// What calls made on its behalf carry.
-    pub(crate) fn passed_on(&self, metadata: &BTreeMap<String, String>) -> Vec<(String, String)> {
-        let mut headers = vec![
-            (TRACE.to_owned(), self.id.clone()),
-            (SPAN.to_owned(), self.span.clone()),
-        ];
-        let others = ["traceparent", "tracestate"].into_iter();
-        headers.extend(others.filter_map(|name| Some((name.to_owned(), metadata.get(name)?.clone()))));
-        headers
+    /// Of a call made on behalf of this.
+    pub(crate) fn below(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            span: Uuid::new_v4().to_string(),
+            parent: self.span.clone(),
+        }
+    }
+
+    /// As a call carries it.
+    pub(crate) fn headers(&self) -> [(String, String); 2] {
+        [(TRACE.into(), self.id.clone()), (SPAN.into(), self.span.clone())]
     }
 }

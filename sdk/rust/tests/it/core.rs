@@ -18,12 +18,12 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::{mpsc, watch},
     task::JoinSet,
 };
 
-pub type Body = UnsyncBoxBody<Bytes, Infallible>;
+pub type Body = UnsyncBoxBody<Bytes, hyper::Error>;
 
 /// What the core knows.
 #[derive(Default)]
@@ -34,6 +34,8 @@ pub struct State {
     pub records: BTreeMap<(String, String), Value>,
     pub config: BTreeMap<String, String>,
     pub tokens: usize,
+    /// For how many seconds a token is good; ten minutes where it is zero.
+    pub token_life: u64,
     /// Tokens that are not good any more.
     pub revoked: Vec<String>,
     /// Each call's path and headers.
@@ -41,10 +43,16 @@ pub struct State {
     /// Events that wait for the consumer, and what it said to each.
     pub events: VecDeque<Value>,
     pub acks: Vec<(String, bool)>,
+    /// What consumers asked for.
+    pub consumed: Vec<Value>,
+    /// Paths that nobody may call.
+    pub denied: Vec<&'static str>,
     pub published: Vec<(String, Value)>,
     /// Files on their way: key, and the pieces that have come.
     pub uploads: BTreeMap<String, (String, Vec<String>)>,
     pub files: BTreeMap<String, Vec<String>>,
+    /// What the sender of each has counted.
+    pub digests: BTreeMap<String, String>,
     /// How many more calls about files break off.
     pub breaks: usize,
     /// How often the store is not back yet when it is asked what it has of a file on its way.
@@ -133,6 +141,12 @@ impl Core {
         if self.know(|s| s.revoked.iter().any(|r| token.ends_with(r.as_str()))) {
             return reply(Err((16, 401, "auth", "token expired")));
         }
+        if self.know(|s| s.denied.contains(&path.as_str())) {
+            return reply(Err((7, 403, "auth", "not for you")));
+        }
+        if let Some(node) = self.node(&path) {
+            return forward(node, request).await;
+        }
         let mut body = Messages {
             body: request.into_body(),
             held: vec![],
@@ -140,7 +154,10 @@ impl Core {
         let first = body.next().await.unwrap_or(Value::Null);
         match path.as_str() {
             "/store.Store/List" => reply_many(self.list(&first)),
-            "/events.Stream/Consume" => self.consume(body),
+            "/events.Stream/Consume" => {
+                self.know(|s| s.consumed.push(first));
+                self.consume(body)
+            }
             "/store.Blobs/Send" => {
                 let mut parts = vec![first];
                 while let Some(part) = body.next().await {
@@ -155,6 +172,13 @@ impl Core {
             }
             _ => reply(self.ask(&path, &first)),
         }
+    }
+
+    /// Where the service of a path listens, if it is one that registered.
+    fn node(&self, path: &str) -> Option<SocketAddr> {
+        let name = path.strip_prefix('/')?.split('.').next()?;
+        let registered = self.know(|s| s.registered.get(name).cloned())?;
+        text(&registered.0["nodes"][0]["address"]).parse().ok()
     }
 
     fn ask(&self, path: &str, ask: &Value) -> Result<Value, Refused> {
@@ -174,7 +198,9 @@ impl Core {
                     ("greeter-1".into(), "hush".into())
                 );
                 s.tokens += 1;
-                Ok(json!({ "token": { "access_token": format!("token-{}", s.tokens), "expiry": "99999999999" } }))
+                let life = if s.token_life == 0 { 600 } else { s.token_life };
+                let expiry = unix_now() + life;
+                Ok(json!({ "token": { "access_token": format!("token-{}", s.tokens), "expiry": expiry.to_string() } }))
             }
             "/store.Store/Write" => {
                 s.records
@@ -223,6 +249,7 @@ impl Core {
             "/store.Blobs/Finish" => {
                 let (key, pieces) = s.uploads.remove(&text(&ask["upload"])).expect("begun");
                 let bytes = size(&pieces).to_string();
+                s.digests.insert(key.clone(), text(&ask["sha256"]));
                 s.files.insert(key.clone(), pieces);
                 Ok(json!({ "key": key, "bytes": bytes, "revision": "r1" }))
             }
@@ -242,6 +269,7 @@ impl Core {
                 s.files.remove(&text(&ask["key"]));
                 Ok(json!({}))
             }
+            "/events.Topics/List" => Ok(json!({ "topics": [{ "name": ask["prefix"], "next": "7" }] })),
             "/config.Config/Set" => {
                 s.config.insert(text(&ask["path"]), text(&ask["value"]["data"]));
                 Ok(json!({}))
@@ -290,9 +318,28 @@ impl Core {
                 messages: receive,
                 ended: false,
             }
+            .map_err(|never| match never {})
             .boxed_unsync(),
         )
     }
+}
+
+/// A call as it came, to where the service is.
+async fn forward(node: SocketAddr, request: Request<Incoming>) -> Response<Body> {
+    let stream = TcpStream::connect(node).await.expect("it listens");
+    let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+        .await
+        .expect("HTTP/2");
+    tokio::spawn(connection);
+    match sender.send_request(request).await {
+        Ok(response) => response.map(BodyExt::boxed_unsync),
+        Err(_) => reply(Err((14, 503, "go.micro.client", "the node has gone"))),
+    }
+}
+
+fn unix_now() -> u64 {
+    let since = std::time::UNIX_EPOCH.elapsed().expect("after 1970");
+    since.as_secs()
 }
 
 /// The messages of a body that may stay open.
@@ -398,7 +445,7 @@ fn reply(answer: Result<Value, Refused>) -> Response<Body> {
     match answer {
         Ok(answer) => reply_many(vec![answer]),
         Err(error) => {
-            let mut response = Response::new(Full::new(Bytes::new()).boxed_unsync());
+            let mut response = Response::new(Full::new(Bytes::new()).map_err(|never| match never {}).boxed_unsync());
             *response.status_mut() = StatusCode::OK;
             *response.headers_mut() = refused(error);
             response
@@ -413,7 +460,8 @@ fn reply_many(messages: Vec<Value>) -> Response<Body> {
 fn reply_then(messages: Vec<Value>, end: HeaderMap) -> Response<Body> {
     let frames: Vec<u8> = messages.iter().flat_map(frame).collect();
     let trailers = std::future::ready(Some(Ok(end)));
-    Response::new(Full::new(Bytes::from(frames)).with_trailers(trailers).boxed_unsync())
+    let body = Full::new(Bytes::from(frames)).with_trailers(trailers);
+    Response::new(body.map_err(|never| match never {}).boxed_unsync())
 }
 
 fn refused((grpc, code, id, detail): Refused) -> HeaderMap {

@@ -1,10 +1,16 @@
 //! A service's life: registered, known by its own name, there again after the server was away, and gone in peace.
 
+use std::sync::Arc;
+
 use micro_sdk::{Account, Context, Error, Service};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::sync::{Notify, mpsc};
 
-use crate::{core::frame, running::Running};
+use crate::{
+    core::frame,
+    running::{Running, ask},
+};
 
 #[derive(Deserialize, Serialize)]
 struct Hello {
@@ -82,6 +88,109 @@ async fn a_token_that_is_refused_is_renewed_once() {
         .know(|s| s.revoked.extend((2..9).map(|n| format!("token-{n}"))));
     let refused = running.ask("/Greeter/Hello", &json!({ "name": "Ada" })).await.failed();
     assert_eq!((&refused["Code"], running.core.know(|s| s.tokens)), (&json!(401), 3));
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_before_its_time_is_over() {
+    let running = Running::with_account(greeter(), account()).await;
+    running.core.know(|s| s.revoked.push("token-1".into()));
+    running.core.know(|s| s.token_life = 30);
+    let ask = async || drop(running.ask("/Greeter/Hello", &json!({ "name": "Ada" })).await);
+    ask().await;
+    assert_eq!(running.core.know(|s| s.tokens), 2, "the first was refused");
+    running.core.know(|s| s.token_life = 600);
+    ask().await;
+    assert_eq!(
+        running.core.know(|s| s.tokens),
+        3,
+        "the second has less than a minute left"
+    );
+    ask().await;
+    assert_eq!(running.core.know(|s| s.tokens), 3, "the third is good for a while");
+    let last = running
+        .core
+        .know(|s| s.calls.last().expect("called").1["authorization"].clone());
+    assert_eq!(last, "Bearer token-3");
+}
+
+async fn titles(context: Context, _: Value) -> Result<Vec<String>, Error> {
+    context.store().list("").await
+}
+
+#[tokio::test]
+async fn a_stream_outlives_its_token_as_well() {
+    let service = Service::new("notes").handle("Notes.Titles", titles);
+    let running = Running::with_account(service, account()).await;
+    running.core.know(|s| s.revoked.push("token-1".into()));
+    running.ask("/Notes/Titles", &json!({})).await.json();
+    assert_eq!(running.core.know(|s| s.tokens), 2);
+}
+
+#[tokio::test]
+async fn it_leaves_first_and_then_ends_what_it_has_begun() {
+    let (begun, mut has_begun) = mpsc::channel(1);
+    let may_end = Arc::new(Notify::new());
+    let wait = may_end.clone();
+    let slow = move |_: Context, _: Value| {
+        let (begun, wait) = (begun.clone(), wait.clone());
+        async move {
+            begun.send(()).await.ok();
+            wait.notified().await;
+            Ok("done")
+        }
+    };
+    let running = Running::start(Service::new("slow").handle("Slow.Wait", slow)).await;
+    let (address, core) = (running.address, running.core.clone());
+    let asking = tokio::spawn(async move { ask(address, "/Slow/Wait", &json!({})).await });
+    has_begun.recv().await.expect("asked");
+    let stopping = tokio::spawn(running.stop());
+    core.until("its leaving", |s| (!s.deregistered.is_empty()).then_some(()))
+        .await;
+    may_end.notify_one();
+    assert_eq!(asking.await.expect("no panic").json(), [json!("done")]);
+    assert_eq!(stopping.await.expect("no panic").1, Ok(()));
+}
+
+#[tokio::test]
+async fn what_came_with_a_request_goes_along_to_services_and_not_to_the_core() {
+    let forward = |context: Context, hello: Hello| async move {
+        context.store().write("last", &hello).await?;
+        context.call::<Value>("other", "Other.Method", &hello).await
+    };
+    let running = Running::with_account(Service::new("greeter").handle("Greeter.Hello", forward), account()).await;
+    let headers = [
+        ("locale", "en"),
+        ("cookie", "callers"),
+        ("micro-trace-id", "story"),
+        ("timeout", "2000000000"),
+    ];
+    let body = frame(&json!({ "name": "Ada" }));
+    let path = "/Greeter/Hello";
+    running.send(path, "application/grpc+json", body, &headers).await;
+    let called = |path: &str| {
+        let found = running.core.know(|s| s.calls.iter().find(|(p, _)| p == path).cloned());
+        found.expect("called").1
+    };
+    let (other, core) = (called("/other.Other/Method"), called("/store.Store/Write"));
+    assert_eq!(other["locale"], "en");
+    assert!(!other.contains_key("cookie") && !core.contains_key("locale"));
+    assert_eq!(
+        (&other["micro-trace-id"], &core["micro-trace-id"]),
+        (&"story".parse().expect("valid"), &"story".parse().expect("valid"))
+    );
+    let left: u64 = other["timeout"].to_str().expect("text").parse().expect("a number");
+    assert!(left > 0 && left <= 2_000_000_000, "{left}: what its caller waits yet");
+
+    let spans = running.ask("/Debug/Trace", &json!({ "id": "story" })).await.json()[0]["spans"].clone();
+    let spans = spans.as_array().expect("spans");
+    let span = |name: &str| spans.iter().find(|s| s["name"] == name).expect("a span");
+    let (made, answered) = (span("other.Other.Method"), span("Greeter.Hello"));
+    assert_eq!(
+        (&made["type"], &answered["type"]),
+        (&json!("OUTBOUND"), &json!("INBOUND"))
+    );
+    assert_eq!(made["parent"], answered["id"]);
+    assert_eq!(made["id"], other["micro-span-id"].to_str().expect("text"));
 }
 
 async fn loudly(context: Context, hello: Hello) -> Result<Value, Error> {

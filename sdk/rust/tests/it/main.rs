@@ -1,6 +1,7 @@
 //! A service of this SDK beside a core that the tests play: both over real HTTP/2.
 
 mod calls;
+mod consumers;
 mod core;
 mod front_page;
 mod kept;
@@ -8,3 +9,4 @@ mod life;
 #[cfg(feature = "proto")]
 mod proto;
 mod running;
+mod streams;
