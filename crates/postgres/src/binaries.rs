@@ -22,6 +22,14 @@ impl Binaries {
             Some(directory) => vec![directory.to_owned()],
             None => usual_places(),
         };
+        // Most often the path alone says where the right one is: no program has to be asked for its version.
+        let said = |wanted| {
+            let mut places = candidates.iter().filter(|place| version_in_path(place) == Some(wanted));
+            places.find_map(|place| Self::at(place.clone()))
+        };
+        if let Some(known) = written_by.and_then(|(wanted, _)| said(wanted)) {
+            return Ok(known);
+        }
         let mut found: Vec<Self> = candidates.into_iter().filter_map(Self::at).collect();
         found.sort_by_key(|binaries| binaries.major);
         let newest = found

@@ -67,10 +67,26 @@ impl Db {
     /// Connects both roles, and refuses a database that would not keep tenants apart (reference/spike-store §2).
     /// The database must have been migrated: see [`migrate`].
     pub async fn connect(urls: &Urls, options: Options) -> Result<Self, StoreError> {
-        let (serving, system) = tokio::try_join!(
-            pool(&urls.serving, options.serving, &options),
-            pool(&urls.system, options.system, &options)
-        )?;
+        let pools = Self::pools(urls, &options).await?;
+        Self::checked(urls, options, pools).await
+    }
+
+    /// [`migrate`] and [`Self::connect`] in one, in the time of the longer: sessions begin while the owner looks whether
+    /// anything is to be done. Also says how many files were applied.
+    pub async fn migrated(urls: &Urls, options: Options) -> Result<(Self, usize), StoreError> {
+        let (applied, pools) = tokio::try_join!(migrate(urls), Self::pools(urls, &options))?;
+        Ok((Self::checked(urls, options, pools).await?, applied))
+    }
+
+    async fn pools(urls: &Urls, options: &Options) -> Result<(PgPool, PgPool), StoreError> {
+        tokio::try_join!(
+            pool(&urls.serving, options.serving, options),
+            pool(&urls.system, options.system, options)
+        )
+    }
+
+    async fn checked(urls: &Urls, options: Options, pools: (PgPool, PgPool)) -> Result<Self, StoreError> {
+        let (serving, system) = pools;
         catalogue::check(&serving, &system).await?;
         Ok(Self(Arc::new(Inner {
             serving,

@@ -2,7 +2,8 @@
 //! lead through one stack: authenticate → namespace → authorise → limit → route (reference/spike-edge).
 //!
 //! [`Gateway::start`] opens them. Calls of core names go to services of this process; everything else is
-//! forwarded to a node of the namespace that the caller may enter. An edge core only forwards.
+//! forwarded to a node of the namespace that the caller may enter. An edge core only forwards, and answers what is over
+//! sooner than it could be handed to another thread.
 
 mod accept;
 mod api;

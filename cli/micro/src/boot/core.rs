@@ -100,6 +100,19 @@ pub struct Choices {
     pub network: Option<SocketAddr>,
     /// Whether this server runs services, or which of its replicas does.
     pub leadership: Arc<Leadership>,
+    /// How tenants' code is confined.
+    pub confinement: Mode,
+}
+
+/// Finds out how tenants' code can be confined, on a thread of its own: that takes a while, in which a server can
+/// start other things.
+pub async fn confinement(config: &Config) -> Result<Mode> {
+    match config.sandbox {
+        Confinement::Off => Ok(Mode::Plain),
+        Confinement::Required => tokio::task::spawn_blocking(micro_sandbox::probe).await?.context(
+            "tenants' code cannot be confined on this machine (MICRO_SANDBOX=off runs it unconfined: only for your own code)",
+        ),
+    }
 }
 
 /// The core before its doors are open: what the platform's services may call already.
@@ -113,6 +126,7 @@ pub struct Core {
     find_namespace: Arc<dyn FindNamespace>,
     network: Option<SocketAddr>,
     leadership: Arc<Leadership>,
+    confinement: Mode,
     local: bool,
 }
 
@@ -157,6 +171,7 @@ impl Core {
             find_namespace: choices.find_namespace,
             network: choices.network,
             leadership: choices.leadership,
+            confinement: choices.confinement,
             local: choices.local,
         }
     }
@@ -177,7 +192,7 @@ impl Core {
         }
         let doors = Doors::default();
         let runtime = Runtime::new(
-            runtime_config(config, data)?,
+            runtime_config(config, data, self.confinement)?,
             micro_runtime::Ports {
                 records: stores.records.clone(),
                 blobs: stores.blobs.clone(),
@@ -244,9 +259,6 @@ impl Core {
         if !self.leadership.is_shared() {
             runtime.take_over().await.context("taking over what runs")?;
             self.registry.forget_lost().await;
-            if !self.local {
-                prepare_toolchains(runtime.clone());
-            }
         }
         Ok(Open {
             gateway,
@@ -320,13 +332,7 @@ fn core_descriptors() -> Vec<&'static ServiceDescriptor> {
         .collect()
 }
 
-fn runtime_config(config: &Config, data: &DataDir) -> Result<RuntimeConfig> {
-    let mode = match config.sandbox {
-        Confinement::Off => Mode::Plain,
-        Confinement::Required => micro_sandbox::probe().context(
-            "tenants' code cannot be confined on this machine (MICRO_SANDBOX=off runs it unconfined: only for your own code)",
-        )?,
-    };
+fn runtime_config(config: &Config, data: &DataDir, mode: Mode) -> Result<RuntimeConfig> {
     Ok(RuntimeConfig {
         data_dir: data.path().join("runtime"),
         launcher: Launcher::new(mode),

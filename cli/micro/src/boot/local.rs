@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     banner::Banner,
-    core::{Choices, Core, Ground},
+    core::{self, Choices, Core, Ground},
     data_dir::DataDir,
     ports::AnyNamespace,
     stores::Stores,
@@ -50,6 +50,7 @@ pub async fn serve(mut config: Config, data: DataDir, stop: CancellationToken) -
         find_namespace: Arc::new(AnyNamespace),
         network,
         leadership: Arc::new(Leadership::alone()),
+        confinement: core::confinement(&config).await?,
     };
     let core = Core::new(&config, &ground, &stores, choices);
     let open = core

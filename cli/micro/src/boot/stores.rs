@@ -11,7 +11,6 @@ use micro_storage::{
     file,
     log::Log,
     memory::{MemoryBlobs, MemoryLog, MemoryRecords},
-    migrate,
     records::Records,
     sql::{Hot, SqlLog, SqlRecords},
 };
@@ -87,16 +86,16 @@ impl Database {
             }
             None => {
                 let own = Postgres::start(Options::durable(data.path().join("postgres"))).await?;
+                tracing::debug!("the database is started");
                 (own.urls().clone(), Some(own))
             }
         };
-        let applied = migrate(&urls).await.context("migrating the database")?;
+        let (db, applied) = Db::migrated(&urls, micro_storage::db::Options::default())
+            .await
+            .context("migrating and connecting to the database")?;
         if applied > 0 {
             tracing::info!(migrations = applied, "the database is up to date");
         }
-        let db = Db::connect(&urls, micro_storage::db::Options::default())
-            .await
-            .context("connecting to the database")?;
         Ok(Self { db, own })
     }
 

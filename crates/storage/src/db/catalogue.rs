@@ -1,7 +1,7 @@
 //! Isolation proven by the catalogue: what the serving role could do, read from PostgreSQL itself
 //! (reference/spike-store §2). Row-level security stops a forgotten WHERE; this stops a forgotten policy.
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use crate::StoreError;
 
@@ -10,18 +10,12 @@ const POLICY: &str = "(namespace_id = (NULLIF(current_setting('app.namespace_id'
 
 /// Refuses a database in which the serving role could see another namespace's rows, with every reason.
 pub(super) async fn check(serving: &PgPool, system: &PgPool) -> Result<(), StoreError> {
-    let mut reasons = texts(serving, ROLE).await?;
-    reasons.extend(texts(system, ROLE).await?);
-    reasons.extend(texts(serving, DATABASE).await?);
-    reasons.extend(texts(serving, SCHEMA).await?);
-    reasons.extend(
-        sqlx::query_scalar::<_, String>(TABLES)
-            .bind(POLICY)
-            .fetch_all(serving)
-            .await?,
-    );
-    let who = "select current_user::text";
-    if texts(serving, who).await? == texts(system, who).await? {
+    // One connection each, both at once: a server's start waits for this.
+    let (mut serving, mut system) = tokio::try_join!(serving.acquire(), system.acquire())?;
+    let ((mut reasons, serving), (of_system, system)) =
+        tokio::try_join!(check_serving(&mut serving), check_role(&mut system))?;
+    reasons.extend(of_system);
+    if serving == system {
         reasons.push("serving and system are the same login".into());
     }
     if reasons.is_empty() {
@@ -31,8 +25,25 @@ pub(super) async fn check(serving: &PgPool, system: &PgPool) -> Result<(), Store
     }
 }
 
-async fn texts(pool: &PgPool, query: &'static str) -> Result<Vec<String>, StoreError> {
-    Ok(sqlx::query_scalar(query).fetch_all(pool).await?)
+/// What speaks against the login itself, and its name.
+async fn check_role(conn: &mut PgConnection) -> Result<(Vec<String>, Vec<String>), StoreError> {
+    let reasons = texts(conn, ROLE).await?;
+    Ok((reasons, texts(conn, "select current_user::text").await?))
+}
+
+/// The same of the serving login, and what speaks against what it can reach.
+async fn check_serving(conn: &mut PgConnection) -> Result<(Vec<String>, Vec<String>), StoreError> {
+    let (mut reasons, name) = check_role(conn).await?;
+    for query in [DATABASE, SCHEMA] {
+        reasons.extend(texts(conn, query).await?);
+    }
+    let tables = sqlx::query_scalar::<_, String>(TABLES).bind(POLICY).fetch_all(conn);
+    reasons.extend(tables.await?);
+    Ok((reasons, name))
+}
+
+async fn texts(conn: &mut PgConnection, query: &'static str) -> Result<Vec<String>, StoreError> {
+    Ok(sqlx::query_scalar(query).fetch_all(conn).await?)
 }
 
 /// The login itself.
