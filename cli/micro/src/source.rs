@@ -39,6 +39,9 @@ pub enum Source {
 impl Source {
     /// Reads what the person typed.
     pub fn parse(typed: &str, env: &Env, config: &Config) -> Result<Self> {
+        if typed.trim().is_empty() {
+            return Err(Failure::plain("say what: a folder, or a git address"));
+        }
         let path = Path::new(typed);
         if path.is_dir() {
             return Self::local(path);
@@ -206,6 +209,15 @@ mod tests {
             source.version().to_owned(),
             source.name().expect("a name"),
         )
+    }
+
+    #[test]
+    fn nothing_is_no_source() {
+        let config = Config::default();
+        let env = crate::envs::get(&config, "local").expect("built in");
+        for typed in ["", " "] {
+            assert!(Source::parse(typed, &env, &config).is_err(), "{typed:?}");
+        }
     }
 
     #[test]
