@@ -1,9 +1,12 @@
 //! A few connections that all callers share. Each call is one statement with its own implicit transaction, so calls
 //! may interleave. **Never begin a transaction here**: in the experiment that leaked another tenant's row.
 
-use std::sync::{
-    Arc, MutexGuard,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, MutexGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use secrecy::SecretString;
@@ -133,6 +136,8 @@ impl Session {
 /// What each connection waits for at most, in milliseconds: a lane holds up many callers, one's own only itself.
 const LANE_WAITS: u32 = 200;
 const OWN_WAITS: u32 = 1_000;
+/// How long what was sent to the database may stay without a sign that it arrived.
+const SILENCE: Duration = Duration::from_secs(15);
 
 impl Hot {
     /// Connections for writes of many callers: one for records, one for logs.
@@ -237,7 +242,10 @@ impl Hot {
         config
             .options(format!("-c statement_timeout=10000 -c lock_timeout={waits}{isolation}"))
             .application_name("micro hot")
-            .connect_timeout(std::time::Duration::from_secs(5));
+            .connect_timeout(Duration::from_secs(5))
+            // A network that was cut without a word ends the connection, not the patience of who waits.
+            .keepalives_idle(Duration::from_secs(10))
+            .tcp_user_timeout(SILENCE);
         let client = connect(&config, connector).await?;
         Ok(Session {
             client,
@@ -274,14 +282,17 @@ impl CallError {
     /// of it: the connection ended before the answer.
     pub fn is_undone(&self) -> bool {
         let Self::Database(error) = self else { return false };
-        let class = |code: &SqlState| code.code().get(..2).map(str::to_owned);
-        let class = error.code().and_then(class);
-        // Connection exceptions, too few resources, and an operator's intervention; 57014 is a time-out.
-        match class.as_deref() {
-            None | Some("08" | "53") => false,
-            Some("57") => error.code() == Some(&SqlState::QUERY_CANCELED),
-            Some(_) => true,
-        }
+        error.code().is_some_and(is_undone)
+    }
+}
+
+/// Connection exceptions, too few resources, and an operator's intervention may come after a commit, and 40003 says that
+/// nobody knows; 57014 is a time-out.
+fn is_undone(code: &SqlState) -> bool {
+    match code.code().get(..2) {
+        None | Some("08" | "53") => false,
+        Some("57") => *code == SqlState::QUERY_CANCELED,
+        Some(_) => *code != SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN,
     }
 }
 
@@ -290,6 +301,28 @@ impl From<CallError> for StoreError {
         match error {
             CallError::Connection(error) => error,
             CallError::Database(error) => error.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_knows_is_not_taken_for_undone() {
+        for (code, undone) in [
+            ("40001", true),
+            ("40P01", true),
+            ("40003", false),
+            ("55P03", true),
+            ("57014", true),
+            ("57P01", false),
+            ("08006", false),
+            ("53300", false),
+            ("MC001", true),
+        ] {
+            assert_eq!(is_undone(&SqlState::from_code(code)), undone, "{code}");
         }
     }
 }
