@@ -64,9 +64,11 @@ fn libraries_know_no_service_and_no_program() {
 
 #[test]
 fn only_the_micro_binary_sees_the_services() {
-    let allowed = ["cli/micro"];
+    // The isolation suite goes through the lists of addresses that these doors are built from.
+    let doors = ["services/gateway", "services/web"];
+    let allowed = |from: &str, to: &str| from == "cli/micro" || (from == "tests/isolation" && doors.contains(&to));
     assert_eq!(
-        breaches(|from, _, to| to.starts_with("services/") && !allowed.contains(&from)),
+        breaches(|from, _, to| to.starts_with("services/") && !allowed(from, to)),
         NONE
     );
 }
