@@ -9,8 +9,9 @@ use micro_testkit::principal;
 use secrecy::{ExposeSecret, SecretString};
 use time::Duration;
 
-/// Calls that a tenant makes before the next one takes over its connection: fewer than a plan allows at once.
-const TURN: u64 = 8_000;
+/// Calls that a tenant makes before the next one takes over its connection. Each round begins with the same tenants, so
+/// all rounds within ten seconds together are fewer than a plan allows.
+const TURN: u64 = 1_000;
 
 /// Tenants, and the key that signed their tokens.
 pub struct Tenants {
