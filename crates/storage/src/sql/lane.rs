@@ -188,10 +188,14 @@ impl<S: Store> Inner<S> {
 
     /// Stores what a namespace has apart from the lane, until nothing is left.
     async fn go_apart(self: Arc<Self>, namespace: NamespaceId) {
+        let mut working = Working(Some((self.clone(), namespace)));
         loop {
             let mut entries = self.queues().take_apart(namespace);
             match entries.len() {
-                0 => return,
+                0 => {
+                    working.0 = None;
+                    return;
+                }
                 1 => {}
                 _ => entries = self.commit_apart(entries).await,
             }
@@ -255,5 +259,70 @@ impl<S: Store> Drop for Leading<'_, S> {
         if let Some(inner) = mem::take(&mut self.0) {
             inner.queues().give_up_lead();
         }
+    }
+}
+
+/// Goes on with what a namespace has apart when the task that worked it off ends by a panic: what that one held is
+/// failed, the rest is stored.
+struct Working<S: Store>(Option<(Arc<Inner<S>>, NamespaceId)>);
+
+impl<S: Store> Drop for Working<S> {
+    fn drop(&mut self) {
+        if let Some((inner, namespace)) = mem::take(&mut self.0) {
+            let runtime = inner.runtime.clone();
+            runtime.spawn(inner.go_apart(namespace));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Panics at what is not well.
+    struct Fragile;
+
+    struct Big {
+        well: bool,
+    }
+
+    impl Job for Big {
+        type Outcome = ();
+
+        fn namespace(&self) -> NamespaceId {
+            uuid::Uuid::from_u128(7).to_string().parse().expect("an id")
+        }
+
+        fn size(&self) -> Size {
+            Size { rows: 2, bytes: 2 }
+        }
+    }
+
+    #[async_trait]
+    impl Store for Fragile {
+        type Job = Big;
+
+        async fn store(&self, _over: Over, jobs: &[Big]) -> Result<Vec<Option<Outcome<Big>>>, CallError> {
+            assert!(jobs.iter().all(|job| job.well), "not well");
+            Ok(jobs.iter().map(|_| Some(Ok(()))).collect())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_apart_fails_what_it_held_and_keeps_nothing_else_waiting() {
+        let one = Size { rows: 1, bytes: 1 };
+        let many = Size { rows: 9, bytes: 9 };
+        // One goes apart, and into a commit of its own.
+        let bounds = Bounds {
+            commit: one,
+            big: one,
+            waiting: many,
+            all: many,
+        };
+        let lane = Lane::new(Fragile, Over::Own, bounds, Handle::current());
+        let (broken, beside) = tokio::join!(lane.run(Big { well: false }), lane.run(Big { well: true }));
+        assert!(matches!(broken, Err(StoreError::Failed(_))), "{broken:?}");
+        assert!(beside.is_ok(), "{beside:?}");
+        assert!(lane.run(Big { well: true }).await.is_ok(), "it works as before");
     }
 }
