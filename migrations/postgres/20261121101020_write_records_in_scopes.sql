@@ -1,5 +1,5 @@
--- Batches of many namespaces in one commit, each row written inside its own namespace's scope. Only this function and
--- log_append_scoped may change scopes inside a transaction, and they begin and end outside of any.
+-- Batches of many namespaces in one commit, each row written inside its own namespace's scope. Only functions named
+-- _scoped may change scopes inside a transaction, and they begin and end outside of any.
 --
 -- Batches come ordered by namespace. ends: the last write of each batch. owns: whether it writes to databases of the
 -- namespace's own, which are counted. outcomes, a batch: 0 done, above 0 the place of the write whose condition did not
@@ -8,6 +8,8 @@
 --
 -- Conditions are looked at before anything of a batch is written. Where a write's condition is broken after that, by a
 -- writer that was at it at the same time, MC001 with its place is raised, which undoes everything.
+-- A single write to a database of the namespace's own, which the count's lock keeps all other writers from, inserts or
+-- updates by what it has found.
 create or replace function records_write_scoped(nss uuid[], ats timestamptz[], owns bool[], ends int4[],
     ds text[], ts text[], ks text[], vs bytea[], es timestamptz[], xs bigint[], most_keys bigint, most_bytes bigint,
     out versions bigint[], out outcomes bigint[], out used bigint[])
@@ -123,6 +125,14 @@ begin
                        and r.version = xs[i] and (r.expires_at is null or r.expires_at > at)
                     returning 0 into made;
                 end if;
+            elsif owns[b] and opening = closing and had is null then
+                insert into records (namespace_id, database, tbl, key, value, version, expires_at)
+                values (ns, ds[i], ts[i], ks[i], vs[i], tick, es[i]);
+                made := tick;
+            elsif owns[b] and opening = closing then
+                update records r set value = vs[i], version = greatest(r.version + 1, tick), expires_at = es[i]
+                 where r.namespace_id = ns and r.database = ds[i] and r.tbl = ts[i] and r.key = ks[i]
+                returning r.version into made;
             elsif xs[i] is null or xs[i] = 0 then
                 insert into records as r (namespace_id, database, tbl, key, value, version, expires_at)
                 values (ns, ds[i], ts[i], ks[i], vs[i], tick, es[i])

@@ -81,7 +81,6 @@ async fn a_call_inside_another_namespaces_scope_is_refused() {
         "select log_append_scoped(array[$1], '{t}', '{1}', '{today}', '{x}')",
         "select log_append_many_scoped(array[$1], '{t}', '{1}', '{today}', '{x}')",
         "select log_erase($1)",
-        "select * from log_read($1, 't', 0)",
         "select * from log_read($1, 't', 0, 1)",
         "select * from log_extent($1, 't')",
         "select log_offset_at($1, 't', now())",
